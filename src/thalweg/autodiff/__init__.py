@@ -1,0 +1,1 @@
+"""Differentiation: forward and reverse mode as transformations of graphs, numerical checks."""

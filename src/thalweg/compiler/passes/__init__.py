@@ -1,0 +1,1 @@
+"""Passes: graph in, graph out, by tables of named rules."""

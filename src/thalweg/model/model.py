@@ -1,0 +1,197 @@
+"""What training leaves: a network with its parameters, and all it needs to predict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg.data.encoding import TableEncoder
+from thalweg.data.table import Note
+from thalweg.data.targets import ClassTarget, NumberTarget
+from thalweg.descriptions import Plain
+from thalweg.errors import DataError, DTypeError, ShapeError
+from thalweg.graph import Array, Shape, Tensor, as_array, constant
+from thalweg.model.forward import Forward
+from thalweg.nn.layer import Network
+from thalweg.nn.losses import Loss
+
+if TYPE_CHECKING:
+    from thalweg.data.table import Table
+
+Label = bool | int | float | str
+"""What names a class."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network: predicts, is saved and loaded.
+
+    Attributes:
+        network: the description (or function) of the network.
+        parameters: trained arrays by path.
+        states: other arrays by path.
+        input_shape: the shape of one row.
+        loss: what the outputs mean: net inputs of classes, or numbers.
+        classes: the labels of the outputs, for classification.
+        single: whether a regression target was one number a row, so that predictions are (N,).
+        encoder: how a table becomes inputs, where the model was trained on a table.
+        target: how the target column was encoded, where the model was trained on a table.
+        record: how the model was trained (settings, seed, history, scores), as JSON data.
+    """
+
+    network: Network
+    parameters: Mapping[str, Array]
+    states: Mapping[str, Array]
+    input_shape: Shape
+    loss: Loss
+    classes: tuple[Label, ...] | None = None
+    single: bool = True
+    encoder: TableEncoder | None = None
+    target: ClassTarget | NumberTarget | None = None
+    record: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
+
+    @cached_property
+    def _forward(self) -> Forward:
+        return Forward(self.network)
+
+    def inputs(self, x: Any) -> tuple[Array, tuple[Note, ...]]:
+        """Rows as the network takes them, with notes on what a table held.
+
+        Args:
+            x: an array (N, …); or, for a model trained on a table, a Table, a data frame or a
+                mapping of columns, matched by name.
+
+        Raises:
+            ColumnError: a column that the model needs is missing.
+            DataError: text where numbers are due, or NaN or infinity.
+            ShapeError: rows of another shape than the model was trained on.
+        """
+        if self.encoder is not None and not isinstance(x, (np.ndarray, Tensor, list, tuple)):
+            encoded = self.encoder.transform(_as_table(x))
+            return encoded.values, encoded.notes
+        return numeric_rows(x, self.input_shape), ()
+
+    def outputs(self, x: Any) -> Array:
+        """The network's raw outputs, (N, …): net inputs of classes, or scaled numbers."""
+        return self._forward(self.parameters, self.states, self.inputs(x)[0])
+
+    def predict(self, x: Any) -> Array:
+        """The predicted class label or value of each row.
+
+        Args:
+            x: rows, as for :meth:`inputs`.
+
+        Returns:
+            Classification: labels (N,), of the type they had in training; regression: (N,), or
+            (N, outputs) where the target had several columns, in the target's own unit.
+        """
+        return self.decide(self._predicted(x))
+
+    def predict_proba(self, x: Any) -> Array:
+        """The probability of each class, (N, K), in the order of ``classes``; rows sum to 1.
+
+        Raises:
+            DataError: the model predicts numbers, not classes.
+        """
+        if self.classes is None:
+            raise DataError("predict_proba is for classes; this model predicts numbers: predict(x)")
+        return self.spread(self._predicted(x))
+
+    def _predicted(self, x: Any) -> Array:
+        return self.predictions(self.outputs(x))
+
+    def predictions(self, outputs: Array) -> Array:
+        """Raw outputs as probabilities or numbers, still in the network's shape and unit."""
+        return self.loss.predict(constant(outputs)).numpy()
+
+    def spread(self, predicted: Array) -> Array:
+        """Probabilities for every class, (N, K)."""
+        if self.loss.kind == "binary" and self.classes is not None:
+            second = predicted.reshape(len(predicted))
+            return np.stack([1 - second, second], axis=1)
+        return predicted
+
+    def decide(self, predicted: Array) -> Array:
+        """Labels or values from probabilities or numbers."""
+        if self.classes is not None:
+            places = np.argmax(self.spread(predicted), axis=1)
+            return label_array(self.classes)[places]
+        if self.loss.kind == "binary":
+            return (predicted >= 0.5).astype(np.int64)
+        values = predicted[:, 0] if self.single and predicted.ndim == 2 else predicted
+        return self.target.decode(values) if isinstance(self.target, NumberTarget) else values
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one safetensors file; see :func:`thalweg.model.files.save_model`."""
+        from thalweg.model.files import save_model
+
+        save_model(self, path)
+
+    def summary(self) -> str:
+        """The network's layers, what it predicts, and how it was trained, as text."""
+        from thalweg.model.text import describe
+
+        return describe(self)
+
+
+def load(path: str | os.PathLike[str], network: Network | None = None) -> Model:
+    """Read a model that :meth:`Model.save` wrote; see :func:`thalweg.model.files.load_model`."""
+    from thalweg.model.files import load_model
+
+    return load_model(path, network)
+
+
+def label_array(classes: tuple[Label, ...]) -> Array:
+    """Class labels as an array to be indexed."""
+    if all(isinstance(label, str) for label in classes):
+        return np.array(classes, dtype=object)
+    return np.array(classes)
+
+
+def _as_table(x: Any) -> Table:
+    from thalweg.data.frames import table_from_frame
+    from thalweg.data.table import Table
+
+    return x if isinstance(x, Table) else table_from_frame(x)
+
+
+def numeric_rows(x: Any, shape: Shape | None = None, name: str = "x") -> Array:
+    """Rows as a numeric array (N, …) without NaN or infinity.
+
+    Raises:
+        DataError: text or mixed types, or a value that is not finite, named with row and column.
+        ShapeError: no rows' axis, or rows of another shape.
+    """
+    try:
+        array = as_array(x if isinstance(x, (np.ndarray, Tensor)) else np.asarray(x))
+    except DTypeError as error:
+        raise DataError(
+            f"{name} holds text or mixed types where numbers are due ({error}); encode categories "
+            "as numbers, or train from a table (thalweg.fit_table), which does it for you"
+        ) from error
+    if array.ndim < 1 or (shape is not None and array.shape[1:] != shape):
+        expected = f"(rows, {', '.join(map(str, shape))})" if shape is not None else "(rows, …)"
+        raise ShapeError(f"{name} has shape {array.shape}, expected {expected}")
+    if array.dtype.kind == "f":
+        _refuse_nonfinite(array, name)
+    return array
+
+
+def _refuse_nonfinite(array: Array, name: str, block: int = 2**20) -> None:
+    rows = max(1, block // max(1, array[:1].size))
+    for start in range(0, len(array), rows):
+        finite = np.isfinite(array[start : start + rows])
+        if not finite.all():
+            place = np.unravel_index(int(np.argmin(finite)), finite.shape)
+            row, rest = int(place[0]) + start, ", ".join(str(int(item)) for item in place[1:])
+            value = array[start : start + rows][place]
+            column = f", column {rest}" if rest else ""
+            raise DataError(
+                f"{name} holds {value} in row {row}{column} (counted from 0); "
+                "remove the row or fill the value before training"
+            )

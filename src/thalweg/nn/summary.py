@@ -1,0 +1,92 @@
+"""The table that ``net.summary(input_shape)`` prints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from thalweg.graph import Shape, node_flops
+
+if TYPE_CHECKING:
+    from thalweg.nn.layer import Blueprint, Network
+
+
+class Row(NamedTuple):
+    """One layer of a summary."""
+
+    path: str
+    kind: str
+    output_shape: Shape
+    parameters: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A network's layers with shapes, parameters and floating-point operations for one row.
+
+    Attributes:
+        rows: one for each layer, in order of use.
+        parameters: trained numbers in all.
+        flops: floating-point operations of one forward pass of one row.
+        input_shape: the shape of one row.
+    """
+
+    rows: tuple[Row, ...]
+    parameters: int
+    flops: int
+    input_shape: Shape
+
+    def __str__(self) -> str:
+        header = ("layer", "type", "output shape", "parameters", "FLOP/row")
+        cells = [
+            (row.path, row.kind, _shape(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}")
+            for row in self.rows
+        ]
+        cells.insert(0, ("input", "", _shape(self.input_shape), "", ""))
+        cells.append(("total", "", "", f"{self.parameters:,}", f"{self.flops:,}"))
+        widths = [max(len(row[i]) for row in (header, *cells)) for i in range(len(header))]
+        lines = [_line(header, widths), "  ".join("─" * width for width in widths)]
+        lines += [_line(row, widths) for row in cells[:-1]]
+        return "\n".join([*lines, lines[1], _line(cells[-1], widths)])
+
+
+def _shape(shape: Shape) -> str:
+    return "×".join(map(str, shape)) or "number"
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    left = [cell.ljust(width) for cell, width in zip(cells[:3], widths, strict=False)]
+    right = [cell.rjust(width) for cell, width in zip(cells[3:], widths[3:], strict=True)]
+    return "  ".join(left + right).rstrip()
+
+
+def summarise(network: Network, input_shape: int | Shape) -> Summary:
+    """The summary of a network for one input row."""
+    from thalweg.nn.layer import blueprint, row_shape
+
+    plan = blueprint(network, input_shape)
+    rows = tuple(_rows(plan))
+    total = sum(math.prod(parameter.shape) for parameter in plan.parameters.values())
+    return Summary(rows, total, plan.graph.flops, row_shape(input_shape))
+
+
+def _rows(plan: Blueprint) -> list[Row]:
+    """A row for each innermost layer; containers are left to their parts."""
+    flops: dict[str, int] = {}
+    for node in plan.graph.nodes:
+        flops[node.label.layer] = flops.get(node.label.layer, 0) + node_flops(node)
+    counts: dict[str, int] = {}
+    for path, parameter in plan.parameters.items():
+        owner = path.rpartition(".")[0]
+        counts[owner] = counts.get(owner, 0) + math.prod(parameter.shape)
+    paths = [item.path for item in plan.applied]
+    rows: list[Row] = []
+    for item in plan.applied:
+        has_parts = any(path.startswith(f"{item.path}.") for path in paths)
+        kind = type(item.layer).__name__
+        own = flops.get(f"{item.path} ({kind})", 0)
+        if not has_parts or item.path in counts or own:
+            rows.append(Row(item.path, kind, item.output_shape[1:], counts.get(item.path, 0), own))
+    return rows

@@ -1,0 +1,163 @@
+"""Checkpoints: a run's standing in one file, from which it goes on bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from thalweg.descriptions import Plain, to_plain
+from thalweg.errors import FileError, SettingError
+from thalweg.graph import Array
+from thalweg.model.files import network_to_plain, prefixed, unprefixed
+from thalweg.storage.container import Container, check_arrays, read_container, write_container
+from thalweg.training.executor import Rows
+from thalweg.training.history import History
+from thalweg.training.loop import Plan, Standing
+from thalweg.training.step import State
+from thalweg.training.stopping import Best
+
+FORMAT = "thalweg-checkpoint"
+VERSION = 1
+_SAMPLED_ROWS = 4096
+
+
+def fingerprint(plan: Plan) -> dict[str, Plain]:
+    """What must be the same for a run to go on: settings, and a digest of the data."""
+    recipe = plan.recipe
+    return {
+        "network": network_to_plain(recipe.network),
+        "loss": to_plain(recipe.loss),
+        "optimizer": to_plain(recipe.optimizer),
+        "clip": to_plain(recipe.clipping) if recipe.clipping else None,
+        "epochs": plan.epochs,
+        "batch_size": plan.batch_size,
+        "seed": plan.seed,
+        "shuffle": plan.shuffle,
+        "early_stopping": to_plain(plan.stopping) if plan.stopping else None,
+        "data": data_digest(plan.rows),
+    }
+
+
+def data_digest(rows: Rows) -> str:
+    """A digest of up to 4096 evenly spaced rows, and of shapes and types."""
+    digest = hashlib.sha256()
+    places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLED_ROWS)).astype(int))
+    for array in rows:
+        if array is not None:
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array[places]).tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(path: str | os.PathLike[str], plan: Plan, standing: Standing) -> None:
+    """Write a standing atomically; a former checkpoint stays until the new one is complete.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    state, best = standing.state, standing.best
+    document: dict[str, Plain] = {
+        "fingerprint": fingerprint(plan),
+        "step": state.step,
+        "history": [cast("Plain", _finite(row)) for row in standing.history.rows],
+        "best_epoch": best.epoch,
+        "best_value": best.value if math.isfinite(best.value) else None,
+        "loss_sum": standing.loss_sum,
+        "weight_sum": standing.weight_sum,
+        "seconds": standing.seconds,
+    }
+    arrays = prefixed(
+        parameters=state.parameters,
+        slots=state.slots,
+        states=state.states,
+        best_parameters=best.parameters or {},
+        best_states=best.states or {},
+    )
+    write_container(path, arrays, document, format=FORMAT, version=VERSION)
+
+
+def _finite(row: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in row.items() if math.isfinite(value)}
+
+
+def load_checkpoint(path: str | os.PathLike[str], plan: Plan, start: State) -> Standing | None:
+    """The standing in a checkpoint, or None where there is no such file.
+
+    Args:
+        path: the checkpoint.
+        plan: the run that is to go on.
+        start: the run's starting state, for the names and shapes of its arrays.
+
+    Raises:
+        FileError: the file is damaged or no checkpoint.
+        SettingError: it belongs to another run; the differing settings are named.
+    """
+    if not Path(path).exists():
+        return None
+    held = read_container(path, format=FORMAT)
+    if held.version != VERSION:
+        raise FileError(f"{path}: checkpoint version {held.version}, this thalweg reads {VERSION}")
+    _check_fingerprint(path, held.document.get("fingerprint"), fingerprint(plan))
+    try:
+        return _standing(path, held, start)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileError(f"{path}: the checkpoint is damaged: {error}") from error
+
+
+def _check_fingerprint(
+    path: str | os.PathLike[str], found: Plain, wanted: Mapping[str, Plain]
+) -> None:
+    if not isinstance(found, dict):
+        raise FileError(f"{path}: the checkpoint is damaged: it has no fingerprint")
+    changed = [name for name in wanted if found.get(name) != wanted[name]]
+    if changed:
+        raise SettingError(
+            f"{path} belongs to another run: {', '.join(changed)} differ; go on with the same "
+            "settings and data, or give another checkpoint path"
+        )
+
+
+def _standing(path: str | os.PathLike[str], held: Container, start: State) -> Standing:
+    document = held.document
+    best_epoch = _count(document["best_epoch"])
+    expected = prefixed(parameters=start.parameters, slots=start.slots, states=start.states)
+    if best_epoch:
+        expected |= prefixed(best_parameters=start.parameters, best_states=start.states)
+    check_arrays(
+        held.arrays, {name: (a.dtype, a.shape) for name, a in expected.items()}, path=path
+    )
+
+    def group(name: str, like: Mapping[str, Array]) -> dict[str, Array]:
+        found = unprefixed(held.arrays, name)
+        return {key: found[key] for key in like}
+
+    state = State(
+        group("parameters", start.parameters),
+        group("slots", start.slots),
+        group("states", start.states),
+        _count(document["step"]),
+    )
+    best = Best()
+    if best_epoch:
+        value = document["best_value"]
+        best = Best(
+            best_epoch,
+            math.inf if value is None else float(cast("float", value)),
+            group("best_parameters", start.parameters),
+            group("best_states", start.states),
+        )
+    rows = [dict(row) for row in cast("list[dict[str, float]]", document["history"])]
+    sums = (float(cast("float", document[name])) for name in ("loss_sum", "weight_sum", "seconds"))
+    return Standing(state, History(rows), best, *sums)
+
+
+def _count(value: Plain) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError(f"{value!r:.40} is no count")
+    return value

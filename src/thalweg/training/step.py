@@ -1,0 +1,273 @@
+"""The training step as one graph: loss, gradients, clipping, update, all hyperparameters inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from thalweg.autodiff.transforms import value_and_grad
+from thalweg.compiler.passes.simplify import simplify
+from thalweg.descriptions import Description, replace_settings, settings_of
+from thalweg.graph import (
+    DTYPES,
+    Array,
+    Graph,
+    Tensor,
+    TensorType,
+    as_tensor,
+    labelled,
+    trace_flat,
+)
+from thalweg.nn.layer import Network, evaluate
+from thalweg.nn.losses import Loss
+from thalweg.ops.functions import astype, fold_in
+from thalweg.optim.clipping import Clipping
+from thalweg.optim.optimizers import Moment, Optimizer
+
+Values = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training step is made of."""
+
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
+    clipping: Clipping | None = None
+
+    def parts(self) -> dict[str, Description]:
+        """The descriptions whose numeric settings are inputs of the step."""
+        named = {
+            "network": self.network,
+            "loss": self.loss,
+            "optimizer": self.optimizer,
+            "clipping": self.clipping,
+        }
+        return {name: part for name, part in named.items() if isinstance(part, Description)}
+
+    def settings(self) -> Values:
+        """Every numeric setting by path, as float64 numbers."""
+        return {
+            path: np.asarray(value, np.float64)
+            for name, part in self.parts().items()
+            for path, value in settings_of(part, f"{name}.").items()
+        }
+
+    def with_settings(self, values: Mapping[str, Tensor]) -> Recipe:
+        """The same recipe with tensors in place of its numbers."""
+        replaced: dict[str, Any] = {
+            name: replace_settings(part, values, f"{name}.") for name, part in self.parts().items()
+        }
+        return Recipe(
+            replaced.get("network", self.network),
+            replaced.get("loss", self.loss),
+            replaced.get("optimizer", self.optimizer),
+            replaced.get("clipping", self.clipping),
+        )
+
+
+class State(NamedTuple):
+    """Everything that a step changes: one consistent moment of a run.
+
+    Attributes:
+        parameters: trained arrays by path.
+        slots: the optimiser's arrays, by ``slot/path``.
+        states: the network's other arrays (running statistics) by path.
+        step: updates done.
+    """
+
+    parameters: Values
+    slots: Values
+    states: Values
+    step: int
+
+
+class Batch(NamedTuple):
+    """Rows of inputs, targets and (where given) weights."""
+
+    x: Array
+    y: Array
+    weights: Array | None = None
+
+
+class Run(NamedTuple):
+    """The numbers of a run that a step reads: its key and its lengths."""
+
+    key: Array
+    total_steps: int
+    steps_per_epoch: int
+
+
+class Outcome(NamedTuple):
+    """What one step gives: the new state, the batch's mean loss, and 0, or NaN if not finite."""
+
+    state: State
+    loss: float
+    probe: float
+
+
+_INTEGER = TensorType((), DTYPES["int64"])
+_NUMBER = TensorType((), DTYPES["float64"])
+
+
+class StepGraph:
+    """A traced and simplified step for one batch shape, with its inputs and outputs in order.
+
+    Args:
+        recipe: network, loss, optimiser, clipping.
+        state: gives names, shapes and types.
+        batch: gives the batch's shape and types.
+    """
+
+    def __init__(self, recipe: Recipe, state: State, batch: Batch) -> None:
+        self.recipe = recipe
+        self._groups: dict[str, list[str]] = {
+            "parameters": list(state.parameters),
+            "slots": list(state.slots),
+            "states": list(state.states),
+            "settings": list(recipe.settings()),
+        }
+        names, types = self._signature(state, batch)
+        self._has_weights = batch.weights is not None
+        self.traced, _ = trace_flat(self._step, types, names)
+        self.graph: Graph = simplify(self.traced).graph
+
+    def _signature(self, state: State, batch: Batch) -> tuple[list[str], list[TensorType]]:
+        arrays: list[tuple[str, Array]] = [
+            *state.parameters.items(),
+            *state.slots.items(),
+            *state.states.items(),
+        ]
+        pairs = [(name, TensorType(array.shape, array.dtype)) for name, array in arrays]
+        pairs += [(name, _NUMBER) for name in self._groups["settings"]]
+        pairs += [
+            ("step", _INTEGER),
+            ("total_steps", _INTEGER),
+            ("steps_per_epoch", _INTEGER),
+            ("key", TensorType((2,), DTYPES["uint32"])),
+        ]
+        given = {"x": batch.x, "y": batch.y, "weights": batch.weights}
+        pairs += [
+            (name, TensorType(array.shape, array.dtype))
+            for name, array in given.items()
+            if array is not None
+        ]
+        return [name for name, _ in pairs], [type_ for _, type_ in pairs]
+
+    def arguments(self, state: State, batch: Batch, run: Run) -> list[Array]:
+        """The arrays of one step in the graph's order."""
+        numbers = (state.step, run.total_steps, run.steps_per_epoch)
+        return [
+            *state.parameters.values(),
+            *state.slots.values(),
+            *state.states.values(),
+            *self.recipe.settings().values(),
+            *(np.asarray(number, np.int64) for number in numbers),
+            run.key,
+            batch.x,
+            batch.y,
+            *(() if batch.weights is None else (batch.weights,)),
+        ]
+
+    def outcome(self, results: list[Array], step: int) -> Outcome:
+        """The results of running the graph, named again."""
+        values = iter(results)
+        groups = [
+            {path: next(values) for path in self._groups[name]}
+            for name in ("parameters", "slots", "states")
+        ]
+        loss, probe = (float(next(values)) for _ in range(2))
+        return Outcome(State(groups[0], groups[1], groups[2], step + 1), loss, probe)
+
+    def _step(self, *inputs: Tensor) -> list[Tensor]:
+        feed = iter(inputs)
+        parameters, slots, states, settings = (
+            {path: next(feed) for path in self._groups[name]}
+            for name in ("parameters", "slots", "states", "settings")
+        )
+        step, total, per_epoch, key, x, y = (next(feed) for _ in range(6))
+        weights = next(feed) if self._has_weights else None
+        recipe = self.recipe.with_settings(settings)
+        objective = _objective(recipe, x, y, weights, states, fold_in(key, step))
+        (loss, changed), gradients = value_and_grad(objective, has_aux=True)(parameters)
+        moment = Moment(step, total, per_epoch)
+        moved, kept = _update(recipe, gradients, _nested(slots), parameters, moment)
+        probe = nonfinite_probe([loss, *gradients.values(), *moved.values()])
+        flat = _flat(kept)
+        return [
+            *(moved[path] for path in parameters),
+            *(flat[path] for path in slots),
+            *(changed[path] for path in states),
+            loss,
+            probe,
+        ]
+
+
+def _objective(
+    recipe: Recipe,
+    x: Tensor,
+    y: Tensor,
+    weights: Tensor | None,
+    states: dict[str, Tensor],
+    key: Tensor,
+) -> Callable[[dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]:
+    def objective(parameters: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        dtype = next(iter(parameters.values())).dtype
+        result = evaluate(
+            recipe.network, parameters, astype(x, dtype), states=states, training=True, key=key
+        )
+        with labelled(layer="loss"):
+            return recipe.loss(result.output, y, weights), result.states
+
+    return objective
+
+
+def _update(
+    recipe: Recipe,
+    gradients: dict[str, Tensor],
+    slots: dict[str, dict[str, Tensor]],
+    parameters: dict[str, Tensor],
+    moment: Moment,
+) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+    with labelled("clipping", "update"):
+        clipped = recipe.clipping(gradients) if recipe.clipping else gradients
+    with labelled("optimizer", "update"):
+        moved, kept = recipe.optimizer.update(clipped, slots, parameters, moment)
+        same = {path: astype(moved[path], value.dtype) for path, value in parameters.items()}
+    return same, kept
+
+
+def nonfinite_probe(tensors: list[Tensor]) -> Tensor:
+    """Σ 0·x over all elements of all tensors: 0 when all are finite, else NaN."""
+    with labelled("probe", "update"):
+        total = as_tensor(np.zeros((), tensors[0].dtype))
+        for tensor in tensors:
+            total = total + (tensor * 0.0).sum()
+        return total
+
+
+def _nested(flat: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    nested: dict[str, dict[str, Tensor]] = {}
+    for path, value in flat.items():
+        slot, _, rest = path.partition("/")
+        nested.setdefault(slot, {})[rest] = value
+    return nested
+
+
+def _flat(nested: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {
+        f"{slot}/{path}": value for slot, part in nested.items() for path, value in part.items()
+    }
+
+
+def initial_slots(optimizer: Optimizer, parameters: Values) -> Values:
+    """The optimiser's starting arrays, by ``slot/path``."""
+    return {
+        f"{slot}/{path}": np.zeros_like(value)
+        for slot in optimizer.slots
+        for path, value in parameters.items()
+    }

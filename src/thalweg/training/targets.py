@@ -1,0 +1,173 @@
+"""Targets as a loss takes them: labels to class indices, numbers to columns; and the default loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from thalweg.descriptions import make
+from thalweg.errors import DataError, ShapeError
+from thalweg.graph import Array, Shape
+from thalweg.model.model import Label
+from thalweg.nn.losses import Loss, as_loss
+
+
+@dataclass(frozen=True)
+class TargetCode:
+    """How targets become arrays: classes for labels, the number of columns for numbers.
+
+    Attributes:
+        loss: the loss.
+        classes: labels in the order of the outputs, where targets are labels.
+        single: whether numbers came as (N,).
+        shape: the shape of a row of encoded targets.
+    """
+
+    loss: Loss
+    classes: tuple[Label, ...] | None
+    single: bool
+    shape: Shape
+    dtype: np.dtype[Any]
+
+    def encode(self, y: Any, name: str = "y") -> Array:
+        """Targets as the loss takes them.
+
+        Raises:
+            DataError: a label outside the classes, or a value that is not finite.
+            ShapeError: another shape than the training targets.
+        """
+        array = _array(y)
+        if self.classes is not None and array.ndim == 1:
+            codes = _codes(array, self.classes, name)
+            if self.loss.kind == "binary":
+                return codes.reshape(-1, 1).astype(self.dtype)
+            return codes
+        return _numbers(array, self.shape, self.dtype, name)
+
+
+def _array(y: Any) -> Array:
+    return np.asarray(y.numpy() if hasattr(y, "numpy") and not isinstance(y, np.ndarray) else y)
+
+
+def default_loss(y: Array, outputs: Shape) -> Loss:
+    """Cross entropy for labels (binary where the network has one output), else squared error."""
+    if y.ndim == 1 and (y.dtype.kind in "OUSb" or (y.dtype.kind in "iu" and outputs != (1,))):
+        return make("loss", "binary_cross_entropy" if outputs == (1,) else "cross_entropy")
+    return make("loss", "squared_error")
+
+
+def fit_targets(
+    y: Any, loss: Any, outputs: Shape, dtype: np.dtype[Any], classes: Any = None
+) -> TargetCode:
+    """Decide what targets mean for a loss and a network's output shape.
+
+    Args:
+        y: training targets: labels (N,), probabilities (N, K), or numbers (N,) or (N, outputs).
+        loss: a name, a loss, a function, or None for the default.
+        outputs: the shape of a row of the network's output.
+        dtype: of numeric targets.
+        classes: the labels in order, where y may not hold all of them.
+
+    Raises:
+        DataError: one class only, or labels that do not fit the outputs.
+        ShapeError: targets whose shape does not fit the outputs.
+    """
+    array = _array(y)
+    chosen = default_loss(array, outputs) if loss is None else as_loss(loss)
+    if chosen.kind == "numbers":
+        single = array.ndim == 1
+        if single and outputs not in {(1,), ()}:
+            raise ShapeError(
+                f"y has shape {array.shape}, one number a row, but the network has {outputs} "
+                "outputs a row: end it with Linear(1), or choose loss='cross_entropy' for labels"
+            )
+        return TargetCode(chosen, None, single, outputs, dtype)
+    if array.ndim == 1:
+        labels = _classes(array, chosen, outputs, classes)
+        return TargetCode(chosen, labels, False, outputs, dtype)
+    labels = tuple(range(outputs[0])) if chosen.kind == "classes" else None
+    return TargetCode(chosen, labels, False, outputs, dtype)
+
+
+def _classes(y: Array, loss: Loss, outputs: Shape, given: Any) -> tuple[Label, ...]:
+    binary = loss.kind == "binary"
+    wide = 2 if binary else (outputs[0] if len(outputs) == 1 else 0)
+    if binary and outputs not in {(1,), ()}:
+        raise ShapeError(
+            f"binary cross entropy of labels (N,) needs one output, the network has {outputs}; "
+            "use cross_entropy, or give y with a column for each label"
+        )
+    if y.dtype.kind == "f":
+        y = _whole(y)
+    _refuse_missing(y)
+    found = np.unique(y)
+    if given is not None:
+        labels = np.asarray(given)
+    elif y.dtype.kind in "iu" and found.size and found[0] >= 0 and found[-1] < wide:
+        labels = np.arange(wide)
+    else:
+        labels = found
+    if len(found) < 2:
+        held = f" ({found[0]!r})" if len(found) else ""
+        raise DataError(f"y holds {len(found)} class{held}; a classifier needs at least two")
+    if len(labels) != wide:
+        raise DataError(
+            f"y holds {len(labels)} classes but the network has {wide} outputs: end the network "
+            f"with Linear({1 if binary and len(labels) == 2 else len(labels)})"
+        )
+    return tuple(cast("list[Label]", labels.tolist()))
+
+
+def _refuse_missing(y: Array) -> None:
+    if y.dtype.kind == "O":
+        for row, label in enumerate(y.tolist()):
+            if label is None or label != label:  # noqa: PLR0124 - NaN is unequal to itself
+                raise DataError(f"y is missing in row {row} (counted from 0); remove the row")
+            if not isinstance(label, (str, int, bool, np.integer)):
+                raise DataError(f"y holds {label!r} in row {row}, which is no label")
+
+
+def _whole(y: Array) -> Array:
+    wrong = ~np.isfinite(y) | (np.floor(y) != y)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"y holds {y[row]} in row {row} (counted from 0), which is no class label; for numbers "
+            "use loss='squared_error'"
+        )
+    return y.astype(np.int64)
+
+
+def _codes(y: Array, classes: tuple[Label, ...], name: str) -> Array:
+    if y.dtype.kind == "f":
+        y = _whole(y)
+    places = {label: place for place, label in enumerate(classes)}
+    codes = np.empty(len(y), np.int64)
+    for label in np.unique(y).tolist():
+        place = places.get(label)
+        if place is None:
+            row = int(np.argmax(y == label))
+            known = ", ".join(repr(item) for item in classes[:10])
+            raise DataError(
+                f"{name} holds the label {label!r} in row {row} (counted from 0), which is none of "
+                f"the {len(classes)} classes ({known}{', …' if len(classes) > 10 else ''})"
+            )
+        codes[y == label] = place
+    return codes
+
+
+def _numbers(y: Array, shape: Shape, dtype: np.dtype[Any], name: str) -> Array:
+    if y.dtype.kind not in "biuf":
+        raise DataError(f"{name} holds {y.dtype.name} values where numbers are due")
+    columns = y.reshape(len(y), *shape) if y.ndim == 1 and shape in {(1,), ()} else y
+    if columns.shape[1:] != shape:
+        raise ShapeError(f"{name} has shape {y.shape}, the network gives (N, {shape}) outputs")
+    finite = np.isfinite(columns)
+    if not finite.all():
+        row = int(np.unravel_index(int(np.argmin(finite)), finite.shape)[0])
+        raise DataError(
+            f"{name} holds {y[row]} in row {row} (counted from 0); remove the row or fill the value"
+        )
+    return columns.astype(dtype)
