@@ -271,8 +271,9 @@ def _member(family_name: str, name: str) -> type[Description]:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise SettingError(f"unknown {family_name} {name!r}{hint} Known: {', '.join(sorted(known))}")
+    hint = f" did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(sorted(known))
+    raise SettingError(f"unknown {family_name} {name!r};{hint} known: {listed}")
 
 
 def name_of(description: Description) -> str:

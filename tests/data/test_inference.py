@@ -186,3 +186,21 @@ def test_adult_and_housing_kinds(shared_data):
 def test_control_characters_do_not_break_the_report():
     schema = infer_schema(parse_table(b'"a\nb",c\n1.5,x\n2,y\n3,x\n4,y\n', "text"))
     assert "\na\\nb " in schema.report()
+
+
+def test_typed_dates_and_forced_kinds():
+    days = np.array(["2024-01-01", "NaT", "2024-03-01"], dtype="datetime64[D]")
+    schema = infer_schema(columns(d=days, x=[1.5, 2, 3]))
+    assert (schema.column("d").kind, schema.column("d").missing_count) == ("date", 1)
+    assert schema.column("d").detail == "2024-01-01 to 2024-03-01 (year-month-day)"
+    date = kind_of(["1/2/2024", "soon", "13/2/2024"], kinds={"c": "date"})
+    assert (date.date_format, date.missing_count, date.unreadable) == ("dmy", 1, ("soon",))
+    flag = kind_of(["yes", "no", "maybe"], kinds={"c": "boolean"})
+    assert (flag.kind, flag.missing_count, flag.unreadable) == ("boolean", 1, ("maybe",))
+
+
+def test_a_stray_date_counts_as_missing():
+    dates = [f"2024-01-{1 + i % 28:02d}" for i in range(40)]
+    column = kind_of([*dates, "2024-02-31"])
+    assert (column.kind, column.missing_count) == ("date", 1)
+    assert column.unreadable == ("2024-02-31",)

@@ -197,6 +197,35 @@ def test_pandas_frame():
     assert table.column("5").tolist() == [True, False]
 
 
+def test_pandas_frame_with_an_index_of_its_own():
+    pd = pytest.importorskip("pandas")
+    table = table_from_frame(pd.DataFrame({"x": [1.5, 2, 3]}, index=[10, 30, 20]))
+    assert table.names == ("x",)
+    assert table.column("x").tolist() == [1.5, 2, 3]
+
+
+def test_pandas_columns_of_odd_types():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {
+            "huge": [2**70, 1],
+            "long": np.array([2**63 + 5, 1], dtype=np.uint64),
+            "half": np.array([0.5, np.inf], dtype=np.float16),
+            "byte": [b"x", b"y"],
+            "month": pd.period_range("2020", periods=2, freq="M"),
+        }
+    )
+    table = table_from_frame(frame)
+    assert table.column("huge").tolist() == [str(2**70), "1"]
+    assert table.column("long").tolist() == [2**63 + 5, 1]
+    assert table.column("half").tolist() == [0.5, np.inf]
+    assert [note.column for note in table.notes] == ["byte", "month"]
+    assert "holds binary values, not numbers or text: left out" in table.notes[0].message
+    twice = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    with pytest.raises(DataError, match="the frame cannot be read: Expected unique column names"):
+        table_from_frame(twice)
+
+
 def test_polars_frame():
     pl = pytest.importorskip("polars")
     table = table_from_frame(pl.DataFrame({"a": [1, None], "b": ["x", None]}))

@@ -83,7 +83,7 @@ def test_numbers_with_decimal_commas():
 
 def test_numbers_that_are_none():
     target = NumberTarget.fit(np.array([1.0, 2.0]), "price")
-    with pytest.raises(DataError, match="column 'price', row 1: expected a number .* got 'x'"):
+    with pytest.raises(DataError, match=r"column 'price', row 1: expected a number .* got 'x'"):
         target.encode(cells("1", "x"))
     with pytest.raises(DataError, match="'price' is infinite in row 0"):
         target.encode(np.array([np.inf]))

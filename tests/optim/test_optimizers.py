@@ -100,6 +100,7 @@ def test_textbook_momentum_equals_the_default_for_a_constant_rate():
         run(Momentum(0.1, momentum=0.8, rate_inside=True)),
         run(Momentum(0.1, momentum=0.8)),
         rtol=1e-12,
+        atol=1e-13,
     )
 
 

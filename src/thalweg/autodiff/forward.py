@@ -13,7 +13,10 @@ from thalweg.ops.binary import add
 
 
 def push_forward(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], tangents: Sequence[Tensor]
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    tangents: Sequence[Tensor],
+    direction: str | None = None,
 ) -> list[Tensor | None]:
     """The tangents of outputs for given tangents of inputs (Jacobian-vector product).
 
@@ -21,6 +24,7 @@ def push_forward(
         outputs: tensors computed from the inputs.
         inputs: tensors of the graph, each named once.
         tangents: for each input a tensor of its type.
+        direction: the label of the new nodes, where it is not that of the nodes they belong to.
 
     Returns:
         For each output its tangent, or ``None`` where it does not depend on the inputs.
@@ -35,7 +39,7 @@ def push_forward(
             continue
         changes = tuple(known.get(id(item)) for item in source.inputs)
         if any(change is not None for change in changes):
-            with labelled(*node.label):
+            with labelled(node.label.layer, direction or node.label.direction):
                 change = source.primitive.tangent(node, changes)
             if change is not None:
                 known[id(node)] = change

@@ -46,9 +46,8 @@ class Linearised:
 def linearise(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> Linearised:
     """The derivative of outputs with respect to inputs, ready to be transposed."""
     directions = tuple(placeholder(tensor.type, "direction") for tensor in inputs)
-    return Linearised(
-        tuple(inputs), directions, tuple(push_forward(outputs, inputs, directions))
-    )
+    tangents = push_forward(outputs, inputs, directions, "backward")
+    return Linearised(tuple(inputs), directions, tuple(tangents))
 
 
 def pull_back(

@@ -55,9 +55,8 @@ class Moments:
             return cls(0.0, 0.0, 1.0)
         exponent = int(np.frexp(np.abs(known).max())[1])
         small = np.ldexp(known, -exponent)
-        mean, deviation = float(small.mean()), float(small.std())
-        if deviation <= 10 * np.finfo(np.float64).eps * abs(mean):
-            deviation = 0.0
+        mean = float(small.mean())
+        deviation = float(small.std()) if small.min() < small.max() else 0.0
         scale = float(np.ldexp(deviation, exponent)) or 1.0
         median = float(np.ldexp(np.median(small), exponent))
         return cls(median, float(np.ldexp(mean, exponent)), scale)
@@ -269,7 +268,7 @@ class CategoryEncoder:
         block = np.zeros((len(spread), width + 1), dtype=np.float32)
         block[np.arange(len(spread)), spread] = 1
         unseen = [index for index, text in enumerate(levels.texts) if text not in place]
-        notes = [] if self.other else self._unseen_notes(table, levels.codes, levels.texts, unseen)
+        notes = self._unseen_notes(table, levels.codes, levels.texts, unseen)
         if not self.missing:
             notes += _missing_notes(table, self.name, levels.codes < 0, "no category")
         return block[:, :width], notes
@@ -281,12 +280,13 @@ class CategoryEncoder:
             return []
         rows = np.flatnonzero(np.isin(codes, unseen))
         row = int(rows[0])
-        many = f"{plural(len(unseen), 'unseen category', 'unseen categories')}"
-        message = (
-            f"{short(texts[codes[row]])} was not seen in training ({many} in "
-            f"{plural(len(rows), 'row')}); {'it counts' if len(unseen) == 1 else 'they count'} as "
-            f"{'rare' if self.other else 'none of the known categories'}"
-        )
+        many = plural(len(unseen), "such category", "such categories")
+        rest = f"({many} in {plural(len(rows), 'row')})"
+        text = short(texts[codes[row]])
+        if self.other:
+            message = f"{text} is not among the {len(self.levels)} most common {rest}: 'other'"
+            return [place_note(table, self.name, "info", row, message)]
+        message = f"{text} was not seen in training {rest}; it counts as none of the known ones"
         return [place_note(table, self.name, "warning", row, message)]
 
     def to_plain(self) -> dict[str, Plain]:

@@ -29,31 +29,31 @@ def table_from_frame(frame: Any, origin: str = "the frame") -> Table:
     if isinstance(frame, Mapping):
         return _from_mapping(cast("Mapping[Any, Any]", frame), origin)
     import narwhals as nw
+    import pyarrow as pa
+    from narwhals.exceptions import NarwhalsError
 
     try:
         native = nw.from_native(frame, eager_only=True)
+        names = [str(name) for name in native.columns]
     except TypeError as error:
         raise DataError(
-            f"expected a pandas, polars or pyarrow frame or a dict of columns, got "
-            f"{type(frame).__name__}"
+            "expected a pandas, polars or pyarrow frame (polars: collected) or a dict of columns, "
+            f"got {type(frame).__name__}"
         ) from error
-    names = [str(name) for name in native.columns]
+    except NarwhalsError as error:
+        raise DataError(f"{origin} cannot be read: {error}") from error
     _check_names(names, origin)
-    arrow = _to_arrow(native, origin)
-    return table_from_arrow(arrow.rename_columns(names), origin)
+    columns = [_to_arrow(series) for series in native.iter_columns()]
+    return table_from_arrow(pa.table(columns, names=names), origin)
 
 
-def _to_arrow(native: Any, origin: str) -> Any:
+def _to_arrow(series: Any) -> Any:
     import pyarrow as pa
 
     try:
-        return native.to_arrow()
-    except (pa.ArrowException, TypeError, ValueError):
-        pass
-    columns = [_mixed(series.to_list()) for series in native.iter_columns()]
-    if not columns:
-        raise DataError(f"{origin} has no columns")
-    return pa.table(dict(zip([str(index) for index in range(len(columns))], columns, strict=True)))
+        return series.to_arrow()
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return _mixed(series.to_list())
 
 
 def _mixed(values: list[Any]) -> Any:

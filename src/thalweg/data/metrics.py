@@ -66,9 +66,12 @@ def _check_scores(labels: NDArray[Any], scores: NDArray[np.float64]) -> None:
             f"labels go from {labels.min()} to {labels.max()}, but there are {scores.shape[1]} "
             "classes, counted from 0"
         )
-    if not np.isfinite(scores).all() or scores.min() < 0 or not scores.sum(axis=1).all():
-        row = int(np.argmin(np.isfinite(scores).all(axis=1) & (scores >= 0).all(axis=1)))
-        raise DataError(f"the probabilities of row {row} are not finite numbers in [0, 1]")
+    with np.errstate(invalid="ignore"):
+        total = scores.sum(axis=1)
+        good = np.isfinite(total) & (scores >= 0).all(axis=1) & (total > 0)
+    if not good.all():
+        row = int(np.argmin(good))
+        raise DataError(f"the probabilities of row {row} are not finite shares: {scores[row]}")
 
 
 def _balanced(labels: NDArray[Any], guess: NDArray[Any], weights: NDArray[Any] | None) -> float:

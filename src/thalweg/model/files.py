@@ -18,10 +18,10 @@ from thalweg.data.plain import plain_flag, plain_list, plain_object, plain_text
 from thalweg.data.targets import ClassTarget, NumberTarget, target_from_plain
 from thalweg.descriptions import Plain, from_plain, to_plain
 from thalweg.errors import DescriptionError, FileError, ThalwegError
-from thalweg.graph import DTYPES, Array, Shape
+from thalweg.graph import DTYPES, Array, Shape, Tensor
 from thalweg.model.model import Label, Model
 from thalweg.nn.layer import Layer, Network, blueprint
-from thalweg.nn.losses import Loss
+from thalweg.nn.losses import CustomLoss, Loss
 from thalweg.storage.container import check_arrays, read_container, write_container
 
 FORMAT = "thalweg-model"
@@ -46,7 +46,7 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
         "network": network_to_plain(model.network),
         "input_shape": list(model.input_shape),
         "dtype": _dtype_of(model.parameters).name,
-        "loss": to_plain(model.loss),
+        "loss": None if isinstance(model.loss, CustomLoss) else to_plain(model.loss),
         "classes": None if model.classes is None else list(model.classes),
         "single": model.single,
         "encoder": model.encoder.to_plain() if model.encoder else None,
@@ -108,7 +108,7 @@ def _model(
         {name: arrays[f"parameters/{name}"] for name in plan.parameters},
         {name: arrays[f"states/{name}"] for name in plan.states},
         shape,
-        cast("Loss", from_plain("loss", plain["loss"])),
+        _loss(plain["loss"]),
         _classes(plain["classes"]),
         plain_flag(plain["single"], "single"),
         None if plain["encoder"] is None else TableEncoder.from_plain(plain["encoder"]),
@@ -132,6 +132,14 @@ def _check_agreement(model: Model, output_shape: Shape) -> None:
         raise DescriptionError("the target's classes are not the model's")
     if isinstance(model.target, NumberTarget) and model.classes is not None:
         raise DescriptionError("a target of numbers in a model of classes")
+
+
+def _loss(plain: Plain) -> Loss:
+    return CustomLoss(_forgotten) if plain is None else cast("Loss", from_plain("loss", plain))
+
+
+def _forgotten(outputs: Tensor, targets: Tensor) -> Tensor:
+    raise DescriptionError("the model was trained with a loss function, which its file cannot hold")
 
 
 def _shape(plain: Plain) -> Shape:

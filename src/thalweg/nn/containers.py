@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from thalweg.descriptions import parts, register
 from thalweg.errors import SettingError
 from thalweg.graph import Tensor
+from thalweg.nn.initialisers import Initialiser
 from thalweg.nn.layer import Layer, Scope
 
 
@@ -27,13 +28,16 @@ class Sequential(Layer):
 
     layers: tuple[Layer, ...] = parts(family="layer")
 
-    def __init__(self, *layers: Layer | tuple[Layer, ...]) -> None:
-        given = layers[0] if len(layers) == 1 and isinstance(layers[0], tuple) else layers
-        for place, layer in enumerate(given):
-            if not isinstance(layer, Layer):
-                hint = " (write it with parentheses)" if isinstance(layer, type) else ""
-                raise SettingError(f"layer {place} of Sequential is {layer!r}, no layer{hint}")
-        object.__setattr__(self, "layers", given)
+    def __init__(self, *given: Layer | Sequence[Layer], layers: Sequence[Layer] = ()) -> None:
+        alone = given[0] if len(given) == 1 and isinstance(given[0], (list, tuple)) else given
+        checked = tuple(_layer(place, item) for place, item in enumerate((*alone, *layers)))
+        object.__setattr__(self, "layers", checked)
+
+    @property
+    def preferred_initialiser(self) -> Initialiser | None:
+        """What the first layer that is not transparent prefers."""
+        first = _next(self.layers, None)
+        return None if first is None else first.preferred_initialiser
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -47,6 +51,18 @@ class Sequential(Layer):
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """The last layer's output."""
         for place, layer in enumerate(self.layers):
-            following = self.layers[place + 1] if place + 1 < len(self.layers) else scope.following
+            following = _next(self.layers[place + 1 :], scope.following)
             x = scope.apply(str(place), layer, x, following)
         return x
+
+
+def _layer(place: int, item: object) -> Layer:
+    if isinstance(item, Layer):
+        return item
+    hint = f": write {item.__name__}() with parentheses" if isinstance(item, type) else ""
+    raise SettingError(f"layer {place} of Sequential is {item!r}, which is no layer{hint}")
+
+
+def _next(layers: Sequence[Layer], otherwise: Layer | None) -> Layer | None:
+    """The first layer that initialisers do not look past."""
+    return next((layer for layer in layers if not layer.transparent), otherwise)

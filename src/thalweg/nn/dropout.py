@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from thalweg.descriptions import register, setting
 from thalweg.graph import Tensor
@@ -33,6 +34,8 @@ class Dropout(Layer):
     >>> tw.Dropout(0.2).rate
     0.2
     """
+
+    transparent: ClassVar[bool] = True
 
     rate: float = setting(0.5, low=0, high=1, high_open=True, help="probability of leaving out")
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,18 @@ if TYPE_CHECKING:
 @family("layer")
 @dataclass(frozen=True)
 class Layer(Description):
-    """A function of one tensor with named parameters, as a description."""
+    """A function of one tensor with named parameters, as a description.
+
+    Attributes:
+        transparent: whether initialisers look past this layer for the activation that follows.
+    """
+
+    transparent: ClassVar[bool] = False
+
+    @property
+    def preferred_initialiser(self) -> Initialiser | None:
+        """What weights in front of this layer should be drawn from; None: no wish."""
+        return None
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """The layer's output for input x, batch axis first."""
@@ -102,7 +113,7 @@ class _Store:
 
 
 class Applied(NamedTuple):
-    """One use of a layer inside a network."""
+    """One use of a layer inside a network; the network itself has an empty path."""
 
     path: str
     layer: Any
@@ -186,16 +197,14 @@ class Scope:
         store.sites += 1
         return fold_in(store.key, store.sites)
 
-    def apply(
-        self, name: str, layer: Network, x: Tensor, following: Layer | None = None
-    ) -> Tensor:
+    def apply(self, name: str, layer: Network, x: Tensor, following: Layer | None = None) -> Tensor:
         """The output of a sublayer, whose parameters get this name in front of theirs.
 
         Raises:
             ShapeError, DTypeError: naming the sublayer.
         """
         inner = Scope(self._store, self._name(name), following)
-        kind = _kind(layer)
+        kind = layer_kind(layer)
         with labelled(layer=f"{inner.path} ({kind})"):
             try:
                 result = as_tensor(_call(layer, x, inner))
@@ -208,12 +217,11 @@ class Scope:
         return result
 
 
-def _kind(layer: Network) -> str:
-    return type(layer).__name__ if isinstance(layer, Layer) else _function_name(layer)
-
-
-def _function_name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
+def layer_kind(layer: Network) -> str:
+    """What messages call a layer: its class, or the function's name."""
+    if isinstance(layer, Layer):
+        return type(layer).__name__
+    return getattr(layer, "__name__", type(layer).__name__)
 
 
 def _call(network: Network, x: Tensor, scope: Scope) -> Tensor:
@@ -248,10 +256,10 @@ def row_shape(shape: int | Shape) -> Shape:
     Raises:
         ShapeError: when a length is not a positive whole number.
     """
-    lengths = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    if any(not isinstance(length, (int, np.integer)) or length < 1 for length in lengths):
+    given: tuple[Any, ...] = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if any(not isinstance(item, (int, np.integer)) or item < 1 for item in given):
         raise ShapeError(f"an input shape has positive whole lengths, got {shape!r}")
-    return tuple(int(length) for length in lengths)
+    return tuple(int(item) for item in given)
 
 
 def blueprint(
@@ -274,6 +282,7 @@ def blueprint(
             f"a network keeps the batch axis: {batch} rows in, but its output is {result.type}"
         )
     graph = Graph((x, *store.found.values()), (result,))
+    store.applied.append(Applied("", network, x.shape, result.shape))
     return Blueprint(
         store.declared, store.declared_states, tuple(store.applied), graph, result.shape[1:]
     )
@@ -289,8 +298,9 @@ def initialise(
     kind = as_dtype(dtype)
     plan = blueprint(network, input_shape, kind)
     return {
-        path: parameter.initialiser.sample(_generator(seed, path), parameter.shape, parameter.fans)
-        .astype(kind)
+        path: parameter.initialiser.sample(
+            _generator(seed, path), parameter.shape, parameter.fans
+        ).astype(kind)
         for path, parameter in plan.parameters.items()
     }
 

@@ -27,7 +27,8 @@ class Summary:
     """A network's layers with shapes, parameters and floating-point operations for one row.
 
     Attributes:
-        rows: one for each layer, in order of use.
+        rows: one for each layer, in the order in which they end; a path is empty where the
+            network itself computes.
         parameters: trained numbers in all.
         flops: floating-point operations of one forward pass of one row.
         input_shape: the shape of one row.
@@ -41,7 +42,13 @@ class Summary:
     def __str__(self) -> str:
         header = ("layer", "type", "output shape", "parameters", "FLOP/row")
         cells = [
-            (row.path, row.kind, _shape(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}")
+            (
+                row.path or "network",
+                row.kind,
+                _shape(row.output_shape),
+                f"{row.parameters:,}",
+                f"{row.flops:,}",
+            )
             for row in self.rows
         ]
         cells.insert(0, ("input", "", _shape(self.input_shape), "", ""))
@@ -73,7 +80,9 @@ def summarise(network: Network, input_shape: int | Shape) -> Summary:
 
 
 def _rows(plan: Blueprint) -> list[Row]:
-    """A row for each innermost layer; containers are left to their parts."""
+    """A row for each layer that computes or has no parts; a layer used twice has one row."""
+    from thalweg.nn.layer import layer_kind
+
     flops: dict[str, int] = {}
     for node in plan.graph.nodes:
         flops[node.label.layer] = flops.get(node.label.layer, 0) + node_flops(node)
@@ -81,12 +90,11 @@ def _rows(plan: Blueprint) -> list[Row]:
     for path, parameter in plan.parameters.items():
         owner = path.rpartition(".")[0]
         counts[owner] = counts.get(owner, 0) + math.prod(parameter.shape)
-    paths = [item.path for item in plan.applied]
-    rows: list[Row] = []
+    with_parts = {item.path.rpartition(".")[0] for item in plan.applied if item.path}
+    rows: dict[str, Row] = {}
     for item in plan.applied:
-        has_parts = any(path.startswith(f"{item.path}.") for path in paths)
-        kind = type(item.layer).__name__
-        own = flops.get(f"{item.path} ({kind})", 0)
-        if not has_parts or item.path in counts or own:
-            rows.append(Row(item.path, kind, item.output_shape[1:], counts.get(item.path, 0), own))
-    return rows
+        path, kind = item.path, layer_kind(item.layer)
+        own = flops.get(f"{path} ({kind})" if path else "", 0)
+        if path not in with_parts or path in counts or own:
+            rows[path] = Row(path, kind, item.output_shape[1:], counts.get(path, 0), own)
+    return list(rows.values())

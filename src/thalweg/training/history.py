@@ -123,3 +123,6 @@ class Display:
 
     def finish(self, progress: Progress, reason: str) -> None:
         """Training ended."""
+
+    def close(self) -> None:
+        """Always the last call, after an error too: give back what was taken."""

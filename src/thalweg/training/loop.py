@@ -131,11 +131,14 @@ class Loop:
         """Train to the end; Ctrl-C ends after the running step."""
         plan = self.plan
         plan.display.start(plan.epochs, "training")
-        with _interrupts() as interrupted:
-            ended = self._train(interrupted)
-        if plan.save is not None:
-            plan.save(self.standing)
-        plan.display.finish(self.progress(), ended.reason)
+        try:
+            with _interrupts() as interrupted:
+                ended = self._train(interrupted)
+            if plan.save is not None:
+                plan.save(self.standing)
+            plan.display.finish(self.progress(), ended.reason)
+        finally:
+            plan.display.close()
         return ended
 
     def _train(self, interrupted: threading.Event) -> Ended:
