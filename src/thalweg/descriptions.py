@@ -96,9 +96,7 @@ def size(
     return _field(Constraint("size", help, low, high), default)
 
 
-def option(
-    default: Any = dataclasses.MISSING, *, options: tuple[str, ...], help: str = ""
-) -> Any:
+def option(default: Any = dataclasses.MISSING, *, options: tuple[str, ...], help: str = "") -> Any:
     """One of a few named choices."""
     return _field(Constraint("option", help, options=options), default)
 
@@ -365,10 +363,7 @@ def _field_value(where: str, field: dataclasses.Field[Any], hint: Any, value: Pl
 
 def settings_of(description: Description, prefix: str = "") -> dict[str, Any]:
     """Every numeric setting inside a description, by path (``"layers.2.rate"``)."""
-    found: dict[str, Any] = {}
-    for path, value in _walk(description, prefix):
-        found[path] = value
-    return found
+    return dict(_walk(description, prefix))
 
 
 def _walk(description: Description, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.training.problems import blobs, classifier, line
 
 import thalweg as tw
-from tests.training.problems import blobs, classifier, line
 from thalweg.errors import DataError, SettingError, ShapeError
 
 X, Y = blobs()
@@ -88,7 +88,9 @@ def test_networks_that_cannot_be_trained_are_refused():
         fit(net=tw.Sequential(tw.Linear(2_000_000_000), tw.Linear(3)))
     with pytest.raises(SettingError, match=r"Linear.features = 1000000000000 is outside"):
         tw.Linear(10**12)
-    with pytest.raises(SettingError, match="layer 1 of Sequential is .*write ReLU\\(\\) with parentheses"):
+    with pytest.raises(
+        SettingError, match=r"layer 1 of Sequential is .*write ReLU\(\) with parentheses"
+    ):
         tw.Sequential(tw.Linear(3), tw.ReLU)
     with pytest.raises(SettingError, match="network must be a layer or a function"):
         fit(net=3)

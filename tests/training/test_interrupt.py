@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.training.problems import blobs, classifier
 
 import thalweg as tw
-from tests.training.problems import blobs, classifier
 
 ROOT = Path(__file__).resolve().parents[2]
 

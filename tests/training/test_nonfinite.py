@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.training.problems import blobs, classifier, line
 
 import thalweg as tw
-from tests.training.problems import blobs, classifier, line
 from thalweg.errors import NonFiniteError
 from thalweg.optim.clipping import ClipValue
 from thalweg.optim.optimizers import SGD

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.training.problems import blobs, classifier, same_bits
 
 import thalweg as tw
-from tests.training.problems import blobs, classifier, same_bits
 from thalweg.errors import FileError, SettingError
 from thalweg.optim.optimizers import Adam, Momentum
 from thalweg.optim.schedules import Cosine, WarmUp

@@ -111,9 +111,7 @@ def _call(function: Callable[..., Any], structure: Any, points: list[Array]) -> 
     return as_tensor(function(*unflatten(structure, list(points)))).numpy()
 
 
-def _along(
-    scalar: Callable[..., Any], structure: Any, fixed: list[Array]
-) -> Callable[..., Any]:
+def _along(scalar: Callable[..., Any], structure: Any, fixed: list[Array]) -> Callable[..., Any]:
     """The directional derivative by reverse mode, as a scalar function of its own."""
 
     def derivative(*inputs: Any) -> Any:
@@ -135,8 +133,7 @@ def _compare(
     forward = float(jvp(scalar, arguments, unflatten(structure, list(changes)))[1])
     gradient = flatten(grad(scalar, tuple(range(len(arguments))))(*arguments))[0]
     reverse = sum(
-        float(np.sum(part.numpy() * change))
-        for part, change in zip(gradient, changes, strict=True)
+        float(np.sum(part.numpy() * change)) for part, change in zip(gradient, changes, strict=True)
     )
     rtol, atol = tolerances
     difference = _difference(scalar, structure, points, changes)

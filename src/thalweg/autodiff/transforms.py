@@ -43,8 +43,10 @@ class _Call:
         for number in numbers:
             if not -len(arguments) <= number < len(arguments):
                 raise GraphError(f"argnums {argnums}: the call has {len(arguments)} arguments")
-        chosen: Tree = arguments[argnums] if isinstance(argnums, int) else tuple(
-            arguments[number] for number in numbers
+        chosen: Tree = (
+            arguments[argnums]
+            if isinstance(argnums, int)
+            else tuple(arguments[number] for number in numbers)
         )
         leaves, self.structure = flatten(chosen)
         self.inputs = [_marked(as_tensor(item)) for item in leaves]
@@ -147,9 +149,7 @@ def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Fun
     return differentiated
 
 
-def jvp(
-    function: Function, primals: Sequence[Any], tangents: Sequence[Any]
-) -> tuple[Tree, Tree]:
+def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Tree, Tree]:
     """Jacobian-vector product by forward mode: the value, and its change along the tangents.
 
     Args:

@@ -1,4 +1,4 @@
-"""The NumPy interpreter: the definition of what a graph computes, and the oracle of every backend."""
+"""The NumPy interpreter: the definition of what a graph computes, and every backend's oracle."""
 
 from __future__ import annotations
 

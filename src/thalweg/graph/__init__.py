@@ -13,7 +13,6 @@ result remembers its source. So a graph is what a result remembers, and the same
 runs eagerly, is differentiated as it runs, or is traced once and compiled.
 """
 
-
 from thalweg.graph.graph import Graph, node_flops, topological, trace_flat
 from thalweg.graph.label import Label, current_label, labelled
 from thalweg.graph.tensor import (

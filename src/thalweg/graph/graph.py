@@ -134,5 +134,3 @@ def trace_flat(
     result = function(*inputs)
     leaves, _ = flatten(result)
     return Graph(inputs, tuple(as_tensor(item) for item in leaves)), result
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -22,11 +22,13 @@ _LABEL: ContextVar[Label] = ContextVar("label", default=Label())
 
 
 @contextmanager
-def labelled(layer: str | None = None, direction: str | None = None) -> Iterator[None]:
+def labelled(layer: str | None = None, direction: str | None = None) -> Generator[None]:
     """Name the layer or the direction of the nodes made inside."""
     now = _LABEL.get()
     token = _LABEL.set(
-        Label(now.layer if layer is None else layer, now.direction if direction is None else direction)
+        Label(
+            now.layer if layer is None else layer, now.direction if direction is None else direction
+        )
     )
     try:
         yield

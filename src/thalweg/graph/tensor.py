@@ -127,11 +127,12 @@ class Tensor:
         array = as_array(data.numpy() if isinstance(data, Tensor) else data, dtype)
         if requires_grad and array.dtype.kind != "f":
             raise DTypeError(f"only floating-point tensors have gradients, got {array.dtype.name}")
-        self._fill(TensorType(array.shape, array.dtype), array, None, requires_grad)
+        self.fill(TensorType(array.shape, array.dtype), array, None, requires_grad)
 
-    def _fill(
+    def fill(
         self, type_: TensorType, value: Array | None, source: Source | None, tracked: bool
     ) -> None:
+        """Set every field; for the constructors of this module."""
         self.type = type_
         self.value = value
         self.source = source
@@ -354,17 +355,13 @@ def leaf(value: Array) -> Tensor:
     return _make(TensorType(value.shape, value.dtype), value, None, True)
 
 
-def _make(
-    type_: TensorType, value: Array | None, source: Source | None, tracked: bool
-) -> Tensor:
+def _make(type_: TensorType, value: Array | None, source: Source | None, tracked: bool) -> Tensor:
     tensor = Tensor.__new__(Tensor)
-    tensor._fill(type_, value, source, tracked)  # noqa: SLF001 - the constructor's other half
+    tensor.fill(type_, value, source, tracked)
     return tensor
 
 
-def apply(
-    primitive: Primitive, inputs: tuple[Tensor, ...], parameters: dict[str, Any]
-) -> Tensor:
+def apply(primitive: Primitive, inputs: tuple[Tensor, ...], parameters: dict[str, Any]) -> Tensor:
     """Apply a primitive: compute where every input has a value, remember where one is traced.
 
     Raises:

@@ -23,8 +23,9 @@ def print_graph(graph: Graph) -> str:
         names[id(tensor)] = _constant_name(tensor, names)
         if tensor.shape:
             lines.append(f"  {names[id(tensor)]} = constant {_summary(tensor)}")
-    width = max((len(_node_text(node, names, index)) for index, node in enumerate(graph.nodes)),
-                default=0)
+    width = max(
+        (len(_node_text(node, names, index)) for index, node in enumerate(graph.nodes)), default=0
+    )
     for index, node in enumerate(graph.nodes):
         text = _node_text(node, names, index)
         lines.append(f"  {text:<{min(width, 72)}}  : {node.type}  # {node.label}")

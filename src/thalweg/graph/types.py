@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,5 +81,3 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> Array:
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"tensors hold numbers, got an array of {array.dtype}")
     return array.astype(wanted.newbyteorder("="), copy=False)
-
-

@@ -39,5 +39,3 @@ def _verify_node(where: str, node: Tensor, defined: set[int]) -> None:
     derived = primitive.infer(*[item.type for item in inputs], **parameters)
     if derived != node.type:
         raise GraphError(f"{where} says {node.type}, its rule derives {derived}")
-
-

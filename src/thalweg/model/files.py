@@ -173,7 +173,9 @@ def _dtype_of(parameters: Mapping[str, Array]) -> np.dtype[Any]:
 
 def prefixed(**groups: Mapping[str, Array]) -> dict[str, Array]:
     """Groups of arrays in one mapping, ``group/path``."""
-    return {f"{group}/{path}": array for group, part in groups.items() for path, array in part.items()}
+    return {
+        f"{group}/{path}": array for group, part in groups.items() for path, array in part.items()
+    }
 
 
 def unprefixed(arrays: Mapping[str, Array], group: str) -> dict[str, Array]:

@@ -54,5 +54,3 @@ class Forward:
             graph, _ = trace_flat(outputs, types, [*names, "x"])
             self._ready[key] = Interpreter(simplify(graph).graph)
         return self._ready[key]
-
-

@@ -128,9 +128,7 @@ mul = _binary("mul", np.multiply, _mul_tangent, _mul_transpose)
 div = _binary(
     "div", np.divide, _div_tangent, _div_transpose, kinds="f", samples=lambda: _pairs(0.5, 3.0)
 )
-pow_ = _binary(
-    "pow", np.power, _pow_tangent, kinds="f", samples=lambda: _pairs(0.5, 3.0), ulp=2
-)
+pow_ = _binary("pow", np.power, _pow_tangent, kinds="f", samples=lambda: _pairs(0.5, 3.0), ulp=2)
 
 
 def _choose_tangent(first_wins: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor | None]:
@@ -165,8 +163,9 @@ def _compare(name: str, evaluate: Callable[[Array, Array], Array], kinds: str) -
         return TensorType(rule(*types).shape, DTYPES["bool"])
 
     return register(
-        Primitive(name, "elementwise", infer, evaluate, flops=1, samples=_pairs,
-                  failures=_mismatched)
+        Primitive(
+            name, "elementwise", infer, evaluate, flops=1, samples=_pairs, failures=_mismatched
+        )
     )
 
 
@@ -230,9 +229,7 @@ def _select_transpose(node: Tensor, cotangent: Tensor, linear: Linear) -> Cotang
 
 
 def _select_samples() -> list[Sample]:
-    return [
-        Sample((first > 0, first, second)) for first, second in (s.inputs for s in _pairs())
-    ]
+    return [Sample((first > 0, first, second)) for first, second in (s.inputs for s in _pairs())]
 
 
 select = register(

@@ -461,7 +461,7 @@ def ones(shape: Sequence[int], dtype: DTypeLike = "float32") -> Tensor:
 
 
 def one_hot(indices: Any, count: int, dtype: DTypeLike = "float32") -> Tensor:
-    """For each index a row of ``count`` zeros with a one at the index; outside 0 … count-1: zeros."""
+    """For each index a row of ``count`` zeros with a one at the index; none if it is outside."""
     tensor = as_tensor(indices)
     hits = equal(reshape(tensor, (*tensor.shape, 1)), arange(count, tensor.dtype))
     return astype(hits, dtype)
@@ -503,9 +503,7 @@ def getitem(x: Any, item: Any) -> Tensor:
         shape.extend(tensor.shape[axis : axis + keeps])
         axis += keeps
         if keeps == 0:
-            tensor = layout.reshape(
-                tensor, shape=(*tensor.shape[:axis], *tensor.shape[axis + 1 :])
-            )
+            tensor = layout.reshape(tensor, shape=(*tensor.shape[:axis], *tensor.shape[axis + 1 :]))
     shape.extend(tensor.shape[axis:])
     return tensor if tuple(shape) == tensor.shape else layout.reshape(tensor, shape=tuple(shape))
 

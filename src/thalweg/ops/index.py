@@ -66,9 +66,7 @@ gather = register(
 )
 
 
-def _scatter_type(
-    x: TensorType, indices: TensorType, updates: TensorType, axis: int
-) -> TensorType:
+def _scatter_type(x: TensorType, indices: TensorType, updates: TensorType, axis: int) -> TensorType:
     expected = _gather_type(x, indices, axis)
     if updates.dtype != x.dtype:
         raise DTypeError(f"scatter_add takes tensors of one type, got {x} and {updates}")
@@ -81,7 +79,8 @@ def _scatter_type(
 def _scatter_value(x: Array, indices: Array, updates: Array, axis: int) -> Array:
     _check_range("scatter_add", indices, x.shape[axis])
     result = x.copy()
-    np.add.at(result, (*(slice(None),) * axis, indices), updates)
+    place: Any = (*(slice(None),) * axis, indices)
+    np.add.at(result, place, updates)
     return result
 
 
@@ -93,9 +92,7 @@ def _scatter_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
     return scatter_add(base, indices, du, **parameters_of(node))
 
 
-def _scatter_transpose(
-    node: Tensor, cotangent: Tensor, linear: Linear
-) -> Sequence[Tensor | None]:
+def _scatter_transpose(node: Tensor, cotangent: Tensor, linear: Linear) -> Sequence[Tensor | None]:
     picked = gather(cotangent, inputs_of(node)[1], **parameters_of(node)) if linear[2] else None
     return cotangent if linear[0] else None, None, picked
 

@@ -1,4 +1,4 @@
-"""Primitives that move elements without changing them: reshape, transpose, slice, pad, concatenate."""
+"""Primitives that move elements: reshape, transpose, slice, pad, concatenate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from thalweg.ops.declare import inputs_of, parameters_of, real_samples, require
 
 Linear = tuple[bool, ...]
 Tangents = tuple["Tensor | None", ...]
-
 
 
 def moved_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
@@ -151,9 +150,7 @@ slice_ = register(
 )
 
 
-def _pad_type(
-    x: TensorType, low: Shape, high: Shape, interior: Shape, value: float
-) -> TensorType:
+def _pad_type(x: TensorType, low: Shape, high: Shape, interior: Shape, value: float) -> TensorType:
     require(
         len(low) == len(high) == len(interior) == len(x.shape),
         "pad",

@@ -18,15 +18,16 @@ def _swapped(shape: tuple[int, ...], swap: bool) -> tuple[int, int]:
     return (columns, rows) if swap else (rows, columns)
 
 
-def _matmul_type(
-    a: TensorType, b: TensorType, transpose_a: bool, transpose_b: bool
-) -> TensorType:
+def _matmul_type(a: TensorType, b: TensorType, transpose_a: bool, transpose_b: bool) -> TensorType:
     require_kind("matmul", a, "fi")
     if a.dtype != b.dtype:
         raise DTypeError(f"matmul takes tensors of one type, got {a} and {b}")
     matched = len(a.shape) == len(b.shape) >= 2 and a.shape[:-2] == b.shape[:-2]
     require(matched, "matmul", f"takes matrices with equal batch axes, got {a} and {b}")
-    (rows, inner), (inner_b, columns) = _swapped(a.shape, transpose_a), _swapped(b.shape, transpose_b)
+    (rows, inner), (inner_b, columns) = (
+        _swapped(a.shape, transpose_a),
+        _swapped(b.shape, transpose_b),
+    )
     flags = "ᵀ" if transpose_a else "", "ᵀ" if transpose_b else ""
     require(
         inner == inner_b,
@@ -54,9 +55,7 @@ def _product(a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> Tens
     return matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
 
 
-def _matmul_transpose(
-    node: Tensor, cotangent: Tensor, linear: Linear
-) -> Sequence[Tensor | None]:
+def _matmul_transpose(node: Tensor, cotangent: Tensor, linear: Linear) -> Sequence[Tensor | None]:
     """C = A B gives dA = dC Bᵀ and dB = Aᵀ dC; flags absorb every transpose."""
     (a, b), flags = inputs_of(node), parameters_of(node)
     ta, tb = flags["transpose_a"], flags["transpose_b"]
@@ -105,7 +104,9 @@ matmul = register(
         flops=_matmul_flops,
         samples=_matmul_samples,
         failures=lambda: [
-            Sample((np.zeros((2, 3)), np.zeros((2, 3))), {"transpose_a": False, "transpose_b": False}),
+            Sample(
+                (np.zeros((2, 3)), np.zeros((2, 3))), {"transpose_a": False, "transpose_b": False}
+            ),
             Sample((np.zeros(3), np.zeros((3, 2))), {"transpose_a": False, "transpose_b": False}),
         ],
     )

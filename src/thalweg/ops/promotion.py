@@ -1,7 +1,7 @@
 """How operands of different types and shapes are brought together.
 
-Types: Python and NumPy scalars, and 0-dimensional tensors, take the type of the larger tensor beside
-them unless their kind is higher; otherwise the wider of two types of one kind wins, and
+Types: Python and NumPy scalars, and 0-dimensional tensors, take the type of the larger tensor
+beside them unless their kind is higher; otherwise the wider of two types of one kind wins, and
 bool < integer < float (an integer beside float32 becomes float32).
 Shapes: NumPy's rules; a size-1 or missing axis is repeated, written as a ``broadcast`` node.
 """

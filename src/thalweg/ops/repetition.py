@@ -1,4 +1,4 @@
-"""Repeating elements and summing over them: ``broadcast`` and ``reduce_sum``, each the other's transpose."""
+"""Repeating elements and summing them up: ``broadcast`` and ``reduce_sum``, transposes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from thalweg.ops.layout import Linear, moved_tangent, reshape
 
 def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
     tail = shape[len(shape) - len(x.shape) :] if len(shape) >= len(x.shape) else None
-    fits = tail is not None and all(
-        old in {1, new} for old, new in zip(x.shape, tail, strict=True)
-    )
+    fits = tail is not None and all(old in {1, new} for old, new in zip(x.shape, tail, strict=True))
     require(fits, "broadcast", f"cannot repeat {x} to shape {shape}")
     return TensorType(shape, x.dtype)
 

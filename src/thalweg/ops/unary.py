@@ -32,6 +32,10 @@ def _linear(node: Tensor, tangents: tuple[Tensor | None, ...]) -> Tensor | None:
     return None if change is None else node.source.primitive(change, **node.source.parameters)
 
 
+def _same(x: Array) -> Array:
+    return x
+
+
 # ------------------------------------------------------------------ linear in the input
 
 
@@ -63,7 +67,7 @@ identity = register(
         "identity",
         "elementwise",
         same_type("identity", "fiub"),
-        lambda x: x,
+        _same,
         _linear,
         _pass,
         samples=lambda: [Sample((array,)) for array in real_samples(-3, 3)],
@@ -75,7 +79,7 @@ stop_gradient = register(
         "stop_gradient",
         "elementwise",
         same_type("stop_gradient", "fiub"),
-        lambda x: x,
+        _same,
         samples=lambda: [Sample((array,)) for array in real_samples(-3, 3)],
     )
 )
@@ -125,13 +129,22 @@ sqrt = unary("sqrt", np.sqrt, lambda x, y: 0.5 / y, domain=(0.1, 5.0))
 
 # ------------------------------------------------------------------ trigonometric, sigmoids
 
-sin = unary("sin", np.sin, lambda x, y: cos(x), ulp=2)
-cos = unary("cos", np.cos, lambda x, y: -sin(x), ulp=2)
+
+def _sin_derivative(x: Tensor, y: Tensor) -> Tensor:
+    return cos(x)
+
+
+sin = unary("sin", np.sin, _sin_derivative, ulp=2)
+cos = unary("cos", np.cos, lambda x, _: neg(sin(x)), ulp=2)
 tanh = unary("tanh", np.tanh, lambda x, y: 1.0 - y * y, ulp=2)
-logistic = unary("logistic", _special("expit"), lambda x, y: y * logistic(-x), flops=3, ulp=2)
-erf = unary(
-    "erf", _special("erf"), lambda x, y: exp(-(x * x)) * (2.0 / math.sqrt(math.pi)), ulp=2
-)
+
+
+def _logistic_derivative(x: Tensor, y: Tensor) -> Tensor:
+    return y * logistic(-x)
+
+
+logistic = unary("logistic", _special("expit"), _logistic_derivative, flops=3, ulp=2)
+erf = unary("erf", _special("erf"), lambda x, y: exp(-(x * x)) * (2.0 / math.sqrt(math.pi)), ulp=2)
 
 # ------------------------------------------------------------------ kinks and steps
 

@@ -132,7 +132,7 @@ class Cosine(Schedule):
 @register("schedule", "warm_up")
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """A linear rise in front of another schedule: η = η′(0) (t + 1) / T′ for t < T′, then η′(t - T′).
+    """A linear rise before another schedule: η = η′(0) (t + 1) / T′ for t < T′, then η′(t - T′).
 
     Args:
         then: η′, a number or a schedule whose time starts after the rise.

@@ -76,7 +76,7 @@ def write_container(
     arrays: Mapping[str, Array],
     document: Mapping[str, Plain],
     *,
-    format: str,  # noqa: A002
+    format: str,
     version: int,
 ) -> None:
     """Write arrays and a document to one file, atomically, and read it back before it counts.
@@ -156,7 +156,7 @@ def _verify(path: Path) -> None:
 def read_container(
     path: str | os.PathLike[str],
     *,
-    format: str | AbstractSet[str],  # noqa: A002
+    format: str | AbstractSet[str],
 ) -> Container:
     """Read a file that :func:`write_container` wrote; the arrays are fresh, writable memory.
 

@@ -7,7 +7,7 @@
 """
 
 from thalweg.tabular.fitting import fit_prepared, fit_table
-from thalweg.tabular.preparing import PreparedTable, prepare_table
+from thalweg.tabular.preparing import PreparedTable, open_table, prepare_table
 from thalweg.tabular.run import MODEL_FILE, TableRun
 from thalweg.tabular.settings import TableSettings, activation_names
 
@@ -19,5 +19,6 @@ __all__ = [
     "activation_names",
     "fit_prepared",
     "fit_table",
+    "open_table",
     "prepare_table",
 ]

@@ -102,9 +102,7 @@ def fit_table(
         seed,
     )
     settings.check()
-    prepared = prepare_table(
-        source, target, task=task, kinds=kinds, fractions=fractions, seed=seed
-    )
+    prepared = prepare_table(source, target, task=task, kinds=kinds, fractions=fractions, seed=seed)
     return fit_prepared(
         prepared,
         settings,

@@ -129,9 +129,7 @@ def _standing(path: str | os.PathLike[str], held: Container, start: State) -> St
     expected = prefixed(parameters=start.parameters, slots=start.slots, states=start.states)
     if best_epoch:
         expected |= prefixed(best_parameters=start.parameters, best_states=start.states)
-    check_arrays(
-        held.arrays, {name: (a.dtype, a.shape) for name, a in expected.items()}, path=path
-    )
+    check_arrays(held.arrays, {name: (a.dtype, a.shape) for name, a in expected.items()}, path=path)
 
     def group(name: str, like: Mapping[str, Array]) -> dict[str, Array]:
         found = unprefixed(held.arrays, name)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -131,7 +132,9 @@ def fit(
     """
     kind = _float_dtype(dtype)
     inputs = numeric_rows(x)
-    _check_call(epochs, seed, backend, checkpoint_every, checkpoint_every_updates, resume, checkpoint)
+    _check_call(
+        epochs, seed, backend, checkpoint_every, checkpoint_every_updates, resume, checkpoint
+    )
     targets = np.asarray(y)
     if len(inputs) != len(targets):
         raise ShapeError(f"x has {len(inputs)} rows, y has {len(targets)}")
@@ -321,10 +324,9 @@ def _train(
 
     standing = Standing(start)
     if checkpoint is not None:
-        path = checkpoint
-        plan = dataclasses.replace(plan, save=lambda now: save_checkpoint(path, plan, now))
+        plan = dataclasses.replace(plan, save=partial(save_checkpoint, checkpoint, plan))
         if resume:
-            standing = load_checkpoint(path, plan, start) or standing
+            standing = load_checkpoint(checkpoint, plan, start) or standing
     executor = InterpreterExecutor(plan.recipe, plan.rows, plan.run)
     began = time.perf_counter()
     executor.graph(standing.state, plan.rows.take(np.arange(plan.batch_size)))
@@ -337,7 +339,9 @@ def _train(
     return run
 
 
-def _result(plan: Plan, ended: Ended, code: TargetCode, shape: Shape, compiled: float) -> TrainedRun:
+def _result(
+    plan: Plan, ended: Ended, code: TargetCode, shape: Shape, compiled: float
+) -> TrainedRun:
     standing = ended.standing
     state, best = standing.state, standing.best
     restore = plan.stopping is not None and plan.stopping.restore_best and best.epoch > 0

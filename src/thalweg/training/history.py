@@ -12,7 +12,7 @@ from thalweg.graph import Array
 
 
 class History(Mapping[str, Array]):
-    """Arrays of length ``epochs`` by name: ``train_loss``, ``validation_loss``, …
+    """Arrays of length ``epochs`` by name: ``train_loss``, ``validation_loss`` and so on.
 
     >>> history = History()
     >>> history.append({"train_loss": 0.5})

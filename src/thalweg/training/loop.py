@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
@@ -269,7 +269,7 @@ class Loop:
 
 
 @contextmanager
-def _interrupts() -> Iterator[threading.Event]:
+def _interrupts() -> Generator[threading.Event]:
     """Ctrl-C sets the event; a second Ctrl-C raises KeyboardInterrupt as usual."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():

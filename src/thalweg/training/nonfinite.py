@@ -47,8 +47,9 @@ def find_origin(step: StepGraph, state: State, batch: Batch, run: Run) -> Origin
     assert node.source is not None
     magnitude = max((largest[id(item)] for item in node.source.inputs), default=0.0)
     label = node.label
-    return Origin(label.layer or "the network", label.direction, node.source.primitive.name,
-                  magnitude)
+    return Origin(
+        label.layer or "the network", label.direction, node.source.primitive.name, magnitude
+    )
 
 
 def _largest(array: Array) -> float:
@@ -93,4 +94,6 @@ def _advice(origin: Origin, step: int) -> str:
         return "the inputs or starting weights are too large: standardise the inputs"
     if origin.direction == "backward":
         return "the gradients explode: try clip=1.0 or a learning_rate ten times smaller"
-    return "the weights have grown without bound: try a learning_rate ten times smaller, or clip=1.0"
+    return (
+        "the weights have grown without bound: try a learning_rate ten times smaller, or clip=1.0"
+    )

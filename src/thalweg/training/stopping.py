@@ -37,7 +37,7 @@ class EarlyStopping(Stopping):
 
 
 def as_stopping(value: Any) -> EarlyStopping | None:
-    """A rule as it is, a number as its patience, True as the default rule, None or False as none."""
+    """A rule as it is, a number as its patience, True as the default, None or False as none."""
     if value is None or value is False:
         return None
     if isinstance(value, EarlyStopping):

@@ -1,4 +1,4 @@
-"""Targets as a loss takes them: labels to class indices, numbers to columns; and the default loss."""
+"""Targets as a loss takes them: labels to class indices, numbers to columns; default losses."""
 
 from __future__ import annotations
 

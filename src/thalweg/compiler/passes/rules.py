@@ -30,7 +30,9 @@ RULES: list[Rule] = []
 
 
 def _rule(name: str, primitives: str, reason: str) -> Callable[..., Callable[..., Tensor | None]]:
-    def decorate(rewrite: Callable[[Source, Tensor], Tensor | None]) -> Callable[..., Tensor | None]:
+    def decorate(
+        rewrite: Callable[[Source, Tensor], Tensor | None],
+    ) -> Callable[..., Tensor | None]:
         RULES.append(Rule(name, frozenset(primitives.split()), reason, rewrite))
         return rewrite
 
@@ -164,7 +166,7 @@ def _times_one(source: Source, node: Tensor) -> Tensor | None:
 def _minus_zero(source: Source, node: Tensor) -> Tensor | None:
     a, b = source.inputs
     value = uniform_value(b)
-    return a if value == 0.0 and math.copysign(1.0, value) > 0 else None
+    return a if value is not None and value == 0.0 < math.copysign(1.0, value) else None
 
 
 @_rule("times-minus-one", "mul", "x · (-1) = -x")

@@ -1,0 +1,1 @@
+"""The command line: ``thalweg train``, ``thalweg predict``, ``thalweg summary``."""

@@ -1,0 +1,116 @@
+"""``thalweg predict``: a model's predictions for a table, as CSV."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from thalweg.cli.console import tell_notes
+from thalweg.cli.models import load_model, model_path
+from thalweg.errors import DataError, SettingError
+
+if TYPE_CHECKING:
+    from thalweg.model import Model
+
+_BLOCK = 10_000  # rows of CSV text made at a time
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="Model file, or the folder of a run.")],
+    file: Annotated[
+        str, typer.Argument(help="Table to predict: CSV, TSV, Parquet, or a built-in name.")
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", help="CSV file to write; standard output without it."),
+    ] = None,
+) -> None:
+    """Predict every row of a table, in the order of its rows.
+
+    Columns are found by name, in any order. The CSV has a column `prediction`, which holds the
+    class or the value, and for classes a column `probability_CLASS` for each class. What was
+    noticed about the table is told on standard error.
+    """
+    chosen = load_model(model)
+    _check_out(out, file, model)
+    header, rows = predictions(chosen, file)
+    if out is None:
+        for chunk in csv_text(header, rows):
+            sys.stdout.write(chunk)
+        return
+    from thalweg.storage.atomic import write_atomically
+
+    write_atomically(out, (chunk.encode() for chunk in csv_text(header, rows)))
+
+
+def _check_out(out: str | None, file: str, model: str) -> None:
+    if out is None or not Path(out).exists():
+        return
+    for given in (Path(file), model_path(model)):
+        if given.exists() and given.samefile(out):
+            raise SettingError(f"--out {out} would replace {given}, which is read; name another")
+
+
+def predictions(model: Model, source: Any) -> tuple[list[str], list[list[Any]]]:
+    """The header, and a list of cells for each column; notes on the table are told.
+
+    Raises:
+        DataError: the model was not trained on a table, or the table does not fit it.
+    """
+    from thalweg.tabular import open_table
+
+    if model.encoder is None:
+        raise DataError(
+            "this model was trained on arrays, so that it knows no columns; load it in Python: "
+            "thalweg.load(path).predict(x)"
+        )
+    inputs, notes = model.inputs(open_table(source))
+    tell_notes(notes)
+    predicted = model.predictions(model.outputs(inputs))
+    header, columns = ["prediction"], [_cells(model.decide(predicted))]
+    if model.classes is not None:
+        header += [f"probability_{label}" for label in model.classes]
+        columns += [_cells(column) for column in model.spread(predicted).T]
+    return header, columns
+
+
+def _cells(values: Any) -> list[Any]:
+    """Numbers in the shortest form that reads back the same, text made safe for spreadsheets."""
+    if values.dtype.kind == "f":
+        return [str(value) for value in values]
+    return [safe_text(value) if isinstance(value, str) else value for value in values.tolist()]
+
+
+def safe_text(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: a ' in front where it could; numbers stay.
+
+    >>> safe_text("=1+1"), safe_text("-1"), safe_text("yes")
+    ("'=1+1", '-1', 'yes')
+    """
+    if not text.startswith(_FORMULA_STARTS):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def csv_text(header: list[str], columns: list[list[Any]]) -> Iterator[str]:
+    """The CSV in pieces of some thousand rows."""
+    import csv
+    import io
+
+    for start in range(0, max(len(columns[0]), 1), _BLOCK):
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        if not start:
+            writer.writerow(header)
+        block = [column[start : start + _BLOCK] for column in columns]
+        writer.writerows(zip(*block, strict=True))
+        yield buffer.getvalue()
