@@ -9,7 +9,7 @@ leaves, and build the same shape again::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from thalweg.errors import ShapeError
@@ -20,22 +20,36 @@ Tree = Any
 
 @dataclass(frozen=True)
 class Structure:
-    """The shape of a tree without its leaves."""
+    """The shape of a tree without its leaves.
 
-    kind: str
+    Attributes:
+        container: the class of the container; ``None`` for a leaf, ``NoneType`` for ``None``.
+        keys: the keys of a dictionary, or the names of a named tuple's fields.
+        children: the structures of what it contains.
+    """
+
+    container: type[Any] | None
     keys: tuple[Any, ...] = ()
     children: tuple[Structure, ...] = ()
-    build: Callable[[list[Any]], Any] | None = None
+    leaf_count: int = field(init=False, compare=False)
 
-    @property
-    def leaf_count(self) -> int:
-        """How many leaves a tree of this structure has."""
-        if self.kind == "leaf":
-            return 1
-        return sum(child.leaf_count for child in self.children)
+    def __post_init__(self) -> None:
+        """Count the leaves."""
+        own = 1 if self.container is None else sum(child.leaf_count for child in self.children)
+        object.__setattr__(self, "leaf_count", own)
+
+    def __str__(self) -> str:
+        if self.container is None:
+            return "leaf"
+        if self.container is dict:
+            return f"dictionary of {', '.join(map(repr, self.keys)) or 'nothing'}"
+        if self.container is type(None):
+            return "None"
+        return f"{self.container.__name__} of {len(self.children)}"
 
 
-_LEAF = Structure("leaf")
+_LEAF = Structure(None)
+_NONE = Structure(type(None))
 
 
 def flatten(tree: Tree) -> tuple[list[Any], Structure]:
@@ -50,24 +64,17 @@ def flatten(tree: Tree) -> tuple[list[Any], Structure]:
 
 def _collect(tree: Tree, leaves: list[Any]) -> Structure:
     if tree is None:
-        return Structure("none")
+        return _NONE
     if isinstance(tree, dict):
         mapping = cast("dict[Any, Any]", tree)
         children = tuple(_collect(child, leaves) for child in mapping.values())
-        return Structure("dict", tuple(mapping), children)
+        return Structure(dict, tuple(mapping), children)
     if isinstance(tree, (list, tuple)):
         items = cast("list[Any]", tree)
         children = tuple(_collect(child, leaves) for child in items)
-        return Structure(type(items).__name__, (), children, _builder(items))
+        return Structure(type(items), getattr(items, "_fields", ()), children)
     leaves.append(tree)
     return _LEAF
-
-
-def _builder(items: list[Any] | tuple[Any, ...]) -> Callable[[list[Any]], Any]:
-    cls = type(items)
-    if hasattr(cls, "_fields"):
-        return lambda values: cls(*values)
-    return cls
 
 
 def unflatten(structure: Structure, leaves: list[Any]) -> Tree:
@@ -82,29 +89,41 @@ def unflatten(structure: Structure, leaves: list[Any]) -> Tree:
 
 
 def _build(structure: Structure, leaves: Iterator[Any]) -> Tree:
-    if structure.kind == "leaf":
+    if structure.container is None:
         return next(leaves)
-    if structure.kind == "none":
+    if structure.container is type(None):
         return None
     children = [_build(child, leaves) for child in structure.children]
-    if structure.kind == "dict":
+    if structure.container is dict:
         return dict(zip(structure.keys, children, strict=True))
-    assert structure.build is not None
-    return structure.build(children)
+    if hasattr(structure.container, "_fields"):
+        return structure.container(*children)
+    return structure.container(children)
 
 
 def same_structure(first: Structure, second: Structure) -> bool:
-    """Whether two structures have the same containers and keys."""
-    return (
-        first.kind == second.kind
-        and first.keys == second.keys
-        and len(first.children) == len(second.children)
-        and all(map(same_structure, first.children, second.children))
-    )
+    """Whether two structures have the same containers and keys, in the same order."""
+    return first == second
+
+
+def difference(first: Structure, second: Structure, path: str = "") -> str | None:
+    """Where two structures differ first, in words; ``None`` where they do not."""
+    alone = (first.container, first.keys, len(first.children))
+    if alone != (second.container, second.keys, len(second.children)):
+        return f"{path or 'the tree'}: expected {first}, got {second}"
+    names = first.keys or range(len(first.children))
+    for name, one, other in zip(names, first.children, second.children, strict=True):
+        found = difference(one, other, f"{path}.{name}" if path else str(name))
+        if found is not None:
+            return found
+    return None
 
 
 def map_tree(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     """Apply a function to the leaves of one tree, or of several trees of one structure.
+
+    Raises:
+        ShapeError: naming the first place where the structures differ.
 
     >>> map_tree(lambda a, b: a + b, {"w": 1, "b": 2}, {"w": 10, "b": 20})
     {'w': 11, 'b': 22}
@@ -113,8 +132,9 @@ def map_tree(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     columns = [leaves]
     for other in others:
         values, shape = flatten(other)
-        if not same_structure(structure, shape):
-            raise ShapeError("the trees differ in structure")
+        found = difference(structure, shape)
+        if found is not None:
+            raise ShapeError(f"the trees differ in structure at {found}")
         columns.append(values)
     return unflatten(structure, [function(*row) for row in zip(*columns, strict=True)])
 
@@ -125,16 +145,13 @@ def leaf_paths(tree: Tree, prefix: str = "") -> list[str]:
     >>> leaf_paths({"hidden": {"weight": 1, "bias": 2}})
     ['hidden.weight', 'hidden.bias']
     """
-    if tree is None:
-        return []
-    if isinstance(tree, dict):
-        pairs = [(str(key), child) for key, child in cast("dict[Any, Any]", tree).items()]
-    elif isinstance(tree, (list, tuple)):
-        names = getattr(tree, "_fields", None) or range(len(cast("list[Any]", tree)))
-        pairs = [
-            (str(key), child) for key, child in zip(names, cast("list[Any]", tree), strict=True)
-        ]
-    else:
+    return _paths(flatten(tree)[1], prefix)
+
+
+def _paths(structure: Structure, prefix: str) -> list[str]:
+    if structure.container is None:
         return [prefix]
-    joined = [(f"{prefix}.{key}" if prefix else key, child) for key, child in pairs]
-    return [path for key, child in joined for path in leaf_paths(child, key)]
+    names = structure.keys or range(len(structure.children))
+    pairs = zip(names, structure.children, strict=True)
+    joined = [(f"{prefix}.{key}" if prefix else str(key), child) for key, child in pairs]
+    return [path for key, child in joined for path in _paths(child, key)]

@@ -40,9 +40,9 @@ def push_forward(
         changes = tuple(known.get(id(item)) for item in source.inputs)
         if any(change is not None for change in changes):
             with labelled(node.label.layer, direction or node.label.direction):
-                change = source.primitive.tangent(node, changes)
-            if change is not None:
-                known[id(node)] = change
+                result = source.primitive.tangent(node, changes)
+            if result is not None:
+                known[id(node)] = result
     return [known.get(id(output)) for output in outputs]
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from thalweg.autodiff.forward import push_forward, total
-from thalweg.graph import Tensor, labelled, placeholder, topological
+from thalweg.errors import GraphError
+from thalweg.graph import Tensor, apply, labelled, placeholder, source_of, topological
 from thalweg.ops.repetition import zeros_like
 
 
@@ -24,21 +26,42 @@ class Linearised:
     directions: tuple[Tensor, ...]
     tangents: tuple[Tensor | None, ...]
 
+    @cached_property
+    def _linear(self) -> list[Tensor]:
+        """The nodes that depend on the directions, each after those that it depends on."""
+        found = {id(tensor) for tensor in self.directions}
+        present = [tensor for tensor in self.tangents if tensor is not None]
+        nodes: list[Tensor] = []
+        for node in topological(present, lambda _: False):
+            source = node.source
+            if source is not None and any(id(item) in found for item in source.inputs):
+                found.add(id(node))
+                nodes.append(node)
+        return nodes
+
+    def push_forward(self, changes: Sequence[Tensor]) -> list[Tensor | None]:
+        """Jv for tangents v of the inputs: one tensor (or ``None``, zero) for each output."""
+        now = {id(d): change for d, change in zip(self.directions, changes, strict=True)}
+        for node in self._linear:
+            primitive, inputs, parameters = source_of(node)
+            with labelled(*node.label):
+                arguments = tuple(now.get(id(item), item) for item in inputs)
+                now[id(node)] = apply(primitive, arguments, parameters)
+        return [None if change is None else now[id(change)] for change in self.tangents]
+
     def pull_back(self, cotangents: Sequence[Tensor]) -> list[Tensor]:
         """Jᵀu for cotangents u of the outputs: one tensor for each input."""
-        ends = {id(tensor) for tensor in self.directions}
-        present = [tensor for tensor in self.tangents if tensor is not None]
-        order = topological(present, lambda tensor: id(tensor) in ends)
-        dependent = _dependent(order, ends)
         gathered: dict[int, Tensor] = {}
         for change, cotangent in zip(self.tangents, cotangents, strict=True):
             if change is not None:
                 gathered[id(change)] = total(gathered.get(id(change)), cotangent)
-        for node in reversed(order):
-            if id(node) in gathered and id(node) in dependent and id(node) not in ends:
-                _pull_through(node, gathered[id(node)], dependent, gathered)
+        dependent = {id(tensor) for tensor in (*self.directions, *self._linear)}
+        for node in reversed(self._linear):
+            cotangent = gathered.pop(id(node), None)
+            if cotangent is not None:
+                _pull_through(node, cotangent, dependent, gathered)
         return [
-            gathered.get(id(direction), zeros_like(tensor))
+            gathered[id(direction)] if id(direction) in gathered else zeros_like(tensor)
             for tensor, direction in zip(self.inputs, self.directions, strict=True)
         ]
 
@@ -57,21 +80,20 @@ def pull_back(
     return linearise(outputs, inputs).pull_back(cotangents)
 
 
-def _dependent(order: Sequence[Tensor], ends: set[int]) -> set[int]:
-    found = set(ends)
-    for node in order:
-        if node.source is not None and any(id(item) in found for item in node.source.inputs):
-            found.add(id(node))
-    return found
-
-
 def _pull_through(
     node: Tensor, cotangent: Tensor, dependent: set[int], gathered: dict[int, Tensor]
 ) -> None:
-    """Pass a node's cotangent on to the inputs in which the node is linear."""
-    assert node.source is not None
-    primitive, inputs, _ = node.source
-    assert primitive.transpose is not None, f"{primitive.name} has no transpose rule"
+    """Pass a node's cotangent on to the inputs in which the node is linear.
+
+    Raises:
+        GraphError: the primitive has a tangent rule but is not linear, or lacks its transpose.
+    """
+    primitive, inputs, _ = source_of(node)
+    if primitive.transpose is None:
+        raise GraphError(
+            f"a tangent rule used {primitive.name}, which has no transpose rule: reverse mode "
+            "needs tangents made of linear operations"
+        )
     linear = tuple(id(item) in dependent for item in inputs)
     with labelled(node.label.layer, "backward"):
         for item, part in zip(inputs, primitive.transpose(node, cotangent, linear), strict=True):

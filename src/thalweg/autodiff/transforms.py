@@ -13,81 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.autodiff.call import Argnums, Call, Function, matching, of_type, tensors
 from thalweg.autodiff.forward import push_forward
-from thalweg.autodiff.reverse import Linearised, linearise, pull_back
-from thalweg.errors import DTypeError, GraphError, ShapeError
-from thalweg.graph import (
-    OPERATORS,
-    Graph,
-    Tensor,
-    TensorType,
-    as_tensor,
-    constant,
-    leaf,
-    topological,
-)
-from thalweg.ops.functions import broadcast, reshape, stack
-from thalweg.ops.repetition import zeros_like
-from thalweg.ops.unary import identity
-from thalweg.tree import Structure, Tree, flatten, same_structure, unflatten
-
-Function = Callable[..., Any]
-Argnums = int | tuple[int, ...]
-
-
-class _Call:
-    """One evaluation of a function with marked inputs, ready for differentiation."""
-
-    def __init__(self, function: Function, arguments: tuple[Any, ...], argnums: Argnums) -> None:
-        numbers = (argnums,) if isinstance(argnums, int) else argnums
-        for number in numbers:
-            if not -len(arguments) <= number < len(arguments):
-                raise GraphError(f"argnums {argnums}: the call has {len(arguments)} arguments")
-        chosen: Tree = (
-            arguments[argnums]
-            if isinstance(argnums, int)
-            else tuple(arguments[number] for number in numbers)
-        )
-        leaves, self.structure = flatten(chosen)
-        self.inputs = [_marked(as_tensor(item)) for item in leaves]
-        marked = unflatten(self.structure, list(self.inputs))
-        replaced = list(arguments)
-        for place, number in enumerate(numbers):
-            replaced[number] = marked if isinstance(argnums, int) else marked[place]
-        self.result = function(*replaced)
-
-    def outputs(self, tree: Tree) -> tuple[list[Tensor], Structure]:
-        """The result's leaves, which must be tensors."""
-        leaves, structure = flatten(tree)
-        return [as_tensor(item) for item in leaves], structure
-
-    def finish(self, tree: Tree) -> Tree:
-        """The tree with tensors freed of what only this call tracked."""
-        leaves, structure = flatten(tree)
-        return unflatten(structure, [_released(item, self.inputs) for item in leaves])
-
-
-def _marked(tensor: Tensor) -> Tensor:
-    """The tensor as a fresh point of the graph."""
-    if not tensor.type.is_float:
-        raise DTypeError(
-            f"derivatives need floating-point inputs, got {tensor.type}; convert with astype"
-        )
-    if tensor.value is not None and not tensor.tracked:
-        return leaf(tensor.value)
-    return identity(tensor)
-
-
-def _released(item: Any, own: Sequence[Tensor]) -> Any:
-    """An eager result without its history, unless an outer derivative needs it."""
-    if not isinstance(item, Tensor) or item.value is None or not item.tracked:
-        return item
-    mine = {id(tensor) for tensor in own}
-    for node in topological([item], lambda _: False):
-        outer = id(node) not in mine and node.source is None
-        if outer and (node.tracked or node.value is None):
-            return item
-    return constant(item.value)
+from thalweg.autodiff.jacobians import columns, rows
+from thalweg.autodiff.reverse import linearise, pull_back
+from thalweg.errors import DTypeError, GraphError, SettingError, ShapeError
+from thalweg.graph import OPERATORS, Tensor, as_tensor, constant, topological
+from thalweg.ops.repetition import full_like, zeros_like
+from thalweg.tree import Tree, unflatten
 
 
 def value_and_grad(
@@ -107,29 +40,45 @@ def value_and_grad(
 
     Raises:
         ShapeError: the function's value is not 0-dimensional.
-        DTypeError: an argument is not floating point.
+        DTypeError: an argument, or the value, is not floating point.
 
     >>> value_and_grad(lambda w: (w * w).sum())(np.array([1.0, 3.0]))
     (Tensor(10., float64), Tensor([2. 6.], float64))
     """
 
     def differentiated(*arguments: Any) -> tuple[Any, Tree]:
-        call = _Call(function, arguments, argnums)
-        value = as_tensor(call.result[0] if has_aux else call.result)
-        if value.shape:
-            raise ShapeError(
-                f"grad needs a function with a single number as value, got {value.type}; "
-                "use jacobian, or sum it"
-            )
-        gradients = pull_back([value], call.inputs, [_one(value)])
-        tree = unflatten(call.structure, list(gradients))
-        return call.finish((call.result if has_aux else value, tree))
+        call = Call(function, arguments, argnums)
+        result, extra = _value_and_extra(call.result) if has_aux else (call.result, None)
+        value = _scalar(result)
+        gradients = pull_back([value], call.inputs, [full_like(value, 1)])
+        outcome = (value, extra) if has_aux else value
+        return call.finish((outcome, call.tree(gradients)))
 
     return differentiated
 
 
-def _one(value: Tensor) -> Tensor:
-    return constant(np.ones((), value.dtype))
+def _value_and_extra(result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise GraphError(f"has_aux=True needs a function that returns (value, extra), got {result}")
+    return result
+
+
+def _scalar(result: Any) -> Tensor:
+    """A function's result as a tensor that has a gradient."""
+    if isinstance(result, (tuple, list, dict)) or result is None:
+        raise ShapeError(
+            f"grad needs a function with a single number as value, got a {type(result).__name__}; "
+            "use jacobian, or has_aux=True for a pair (value, extra)"
+        )
+    value = as_tensor(result)
+    if value.shape:
+        raise ShapeError(
+            f"grad needs a function with a single number as value, got {value.type}; "
+            "use jacobian, or sum it"
+        )
+    if not value.type.is_float:
+        raise DTypeError(f"grad needs a floating-point value, got {value.type}")
+    return value
 
 
 def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -160,31 +109,19 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     >>> jvp(lambda x: x * x, [np.float64(3.0)], [np.float64(1.0)])
     (Tensor(9., float64), Tensor(6., float64))
     """
-    numbers = tuple(range(len(primals)))
-    call = _Call(function, tuple(primals), numbers)
-    outputs, structure = call.outputs(call.result)
-    changes = _matching(call, tuple(tangents), "tangent")
-    results = push_forward(outputs, call.inputs, changes)
-    filled = [
+    call = Call(function, tuple(primals), tuple(range(len(primals))))
+    outputs, structure = tensors(call.result)
+    changes = call.directions(tuple(tangents), "tangent")
+    results = _filled(push_forward(outputs, call.inputs, changes), outputs)
+    return call.finish((call.result, unflatten(structure, list(results))))
+
+
+def _filled(changes: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Tangents with zeros in place of ``None``."""
+    return [
         zeros_like(output) if change is None else change
-        for output, change in zip(outputs, results, strict=True)
+        for output, change in zip(outputs, changes, strict=True)
     ]
-    return call.finish((call.result, unflatten(structure, list(filled))))
-
-
-def _matching(call: _Call, tree: Tree, what: str) -> list[Tensor]:
-    leaves, structure = flatten(tree)
-    if not same_structure(structure, call.structure):
-        raise ShapeError(f"the {what}s differ in structure from the arguments")
-    return _of_types(leaves, [item.type for item in call.inputs], what)
-
-
-def _of_types(leaves: Sequence[Any], types: Sequence[TensorType], what: str) -> list[Tensor]:
-    found = [as_tensor(item).astype(type_.dtype) for item, type_ in zip(leaves, types, strict=True)]
-    for tensor, type_ in zip(found, types, strict=True):
-        if tensor.shape != type_.shape:
-            raise ShapeError(f"a {what} has shape {tensor.shape}, expected {type_.shape}")
-    return found
 
 
 def vjp(function: Function, *primals: Any) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
@@ -194,16 +131,13 @@ def vjp(function: Function, *primals: Any) -> tuple[Tree, Callable[[Tree], tuple
     >>> pull(np.float64(1.0))
     (Tensor(4., float64), Tensor(3., float64))
     """
-    call = _Call(function, primals, tuple(range(len(primals))))
-    outputs, structure = call.outputs(call.result)
+    call = Call(function, primals, tuple(range(len(primals))))
+    outputs, structure = tensors(call.result)
     linear = linearise(outputs, call.inputs)
 
     def pull(cotangents: Tree) -> tuple[Tree, ...]:
-        leaves, given = flatten(cotangents)
-        if not same_structure(given, structure):
-            raise ShapeError("the cotangents differ in structure from the function's result")
-        exact = _of_types(leaves, [item.type for item in outputs], "cotangent")
-        return call.finish(unflatten(call.structure, list(linear.pull_back(exact))))
+        exact = matching(cotangents, structure, [item.type for item in outputs], "cotangent")
+        return call.finish(call.tree(linear.pull_back(exact)))
 
     return call.finish(call.result), pull
 
@@ -226,83 +160,18 @@ def jacobian(function: Function, argnums: Argnums = 0, mode: str = "auto") -> Fu
             [0. 4.]], float64)
     """
     if mode not in {"auto", "forward", "reverse"}:
-        raise GraphError(f"mode {mode!r} is not one of auto, forward, reverse")
+        raise SettingError(f"mode {mode!r} is not one of auto, forward, reverse")
 
     def differentiated(*arguments: Any) -> Tree:
-        call = _Call(function, arguments, argnums)
-        outputs, structure = call.outputs(call.result)
-        linear = linearise(outputs, call.inputs)
+        call = Call(function, arguments, argnums)
+        outputs, structure = tensors(call.result)
         ins = sum(tensor.size for tensor in call.inputs)
         outs = sum(tensor.size for tensor in outputs)
         forward = mode == "forward" or (mode == "auto" and ins < outs)
-        blocks = (_columns if forward else _rows)(linear, outputs)
-        rows = [unflatten(call.structure, list(row)) for row in blocks]
-        return call.finish(unflatten(structure, rows))
+        blocks = (columns if forward else rows)(linearise(outputs, call.inputs), outputs)
+        return call.finish(unflatten(structure, [call.tree(block) for block in blocks]))
 
     return differentiated
-
-
-def _basis(type_: TensorType) -> list[Tensor]:
-    eye = np.eye(type_.size, dtype=type_.dtype)
-    return [constant(row.reshape(type_.shape)) for row in eye]
-
-
-def _rows(linear: Linearised, outputs: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Jacobian blocks by reverse mode: ``[output][input]``."""
-    zeros = [zeros_like(output) for output in outputs]
-    blocks: list[list[Tensor]] = []
-    for place, output in enumerate(outputs):
-        pulled = [
-            linear.pull_back([*zeros[:place], unit, *zeros[place + 1 :]])
-            for unit in _basis(output.type)
-        ]
-        blocks.append(
-            [
-                _joined([row[index] for row in pulled], (*output.shape, *item.shape), item)
-                for index, item in enumerate(linear.inputs)
-            ]
-        )
-    return blocks
-
-
-def _columns(linear: Linearised, outputs: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Jacobian blocks by forward mode: ``[output][input]``."""
-    tangents = tuple(
-        zeros_like(output) if change is None else change
-        for output, change in zip(outputs, linear.tangents, strict=True)
-    )
-    blocks: list[list[Tensor]] = [[] for _ in outputs]
-    zeros = [zeros_like(item) for item in linear.inputs]
-    for place, item in enumerate(linear.inputs):
-        pushed = [
-            _substitute(tangents, linear.directions, [*zeros[:place], unit, *zeros[place + 1 :]])
-            for unit in _basis(item.type)
-        ]
-        for row, output in enumerate(outputs):
-            stacked = [reshape(column[row], (output.size,)) for column in pushed]
-            block = _joined(stacked, (item.size, output.size), output).T
-            blocks[row].append(reshape(block, (*output.shape, *item.shape)))
-    return blocks
-
-
-def _joined(parts: list[Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor:
-    if not parts:
-        return broadcast(constant(np.zeros((), like.dtype)), shape)
-    return reshape(stack(parts), shape)
-
-
-def _substitute(
-    outputs: Sequence[Tensor], formal: Sequence[Tensor], actual: Sequence[Tensor]
-) -> tuple[Tensor, ...]:
-    """The outputs with some tensors replaced; other traced tensors are passed through."""
-    ends = {id(tensor) for tensor in formal}
-    order = topological(outputs, lambda tensor: id(tensor) in ends)
-    free = [
-        tensor
-        for tensor in order
-        if tensor.value is None and tensor.source is None and id(tensor) not in ends
-    ]
-    return Graph((*formal, *free), tuple(outputs))(*actual, *free)
 
 
 def hessian(function: Function, argnums: Argnums = 0) -> Function:
@@ -345,8 +214,8 @@ def backward(output: Tensor, gradient: Any = None) -> None:
     if gradient is None and math.prod(output.shape) != 1:
         raise ShapeError(f"backward() of {output.type} needs a gradient of its shape")
     seed = np.ones(output.shape) if gradient is None else gradient
-    cotangent = _of_types([seed], [output.type], "gradient")
-    for node, change in zip(leaves, pull_back([output], leaves, cotangent), strict=True):
+    cotangent = of_type(seed, output.type, "gradient")
+    for node, change in zip(leaves, pull_back([output], leaves, [cotangent]), strict=True):
         fresh = constant(change.numpy())
         node.grad = fresh if node.grad is None else node.grad + fresh
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -46,15 +47,28 @@ class Output:
         return sys.stdout if self._stream is None else self._stream
 
 
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    r"""Text from files without what would steer a terminal: control characters are spelled out.
+
+    >>> visible("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
+
+
 def say(text: str = "") -> None:
     """A line or more on standard output."""
     output = Output()
-    output.write(f"{text}\n")
+    output.write(f"{visible(text)}\n")
     output.flush()
 
 
 def tell(level: str, message: str) -> None:
     """``error: …``, ``warning: …`` or ``note: …`` on standard error, coloured in a terminal."""
+    message = visible(message)
     if not sys.stderr.isatty():
         Output(sys.stderr).write(f"{level}: {message}\n")
         return
@@ -73,9 +87,9 @@ def tell_notes(notes: Iterable[Note], *, warnings_only: bool = False) -> None:
 
 
 def fitted(report: str, width: int) -> str:
-    """A report cut for a terminal: tables cropped at the edge, sentences wrapped.
+    r"""A report cut for a terminal: tables cropped at the edge, sentences wrapped.
 
-    >>> print(fitted("age  numeric  17 to 90\\n- info: a longer sentence", 18))
+    >>> print(fitted("age  numeric  17 to 90\n- info: a longer sentence", 18))
     age  numeric  17 …
     - info: a longer
       sentence
@@ -96,6 +110,20 @@ def say_report(report: str) -> None:
     if sys.stdout.isatty():
         report = fitted(report, shutil.get_terminal_size().columns)
     say(report)
+
+
+def say_entry(name: str, text: str) -> None:
+    """A name and what is said of it, wrapped with the text aligned where there is a terminal."""
+    if not sys.stdout.isatty():
+        say(f"{name:<10}{text}")
+        return
+    width = max(shutil.get_terminal_size().columns, 30)
+    say(
+        textwrap.fill(
+            text, width, initial_indent=f"{name:<10}", subsequent_indent=" " * 10,
+            break_on_hyphens=False, break_long_words=False,
+        )
+    )  # fmt: skip
 
 
 def let_go_of_stdout() -> None:

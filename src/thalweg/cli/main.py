@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+import thalweg
 from thalweg.cli.console import let_go_of_stdout, tell
 from thalweg.cli.predict import predict
 from thalweg.cli.summary import summary
@@ -23,6 +24,7 @@ app = typer.Typer(
     name="thalweg",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -33,9 +35,7 @@ app.command()(summary)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"thalweg {version('thalweg')}")
+        typer.echo(f"thalweg {thalweg.__version__}")
         raise typer.Exit
 
 

@@ -1,4 +1,4 @@
-"""The NumPy interpreter: the definition of what a graph computes, and every backend's oracle."""
+"""The NumPy interpreter: the definition of what a graph computes, the oracle of every backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thalweg.errors import ShapeError
-from thalweg.graph import Array, Graph, Tensor
+from thalweg.graph import Array, Graph, Tensor, TensorType, source_of, type_of
 
 Observer = Callable[[Tensor, Array], None]
 
@@ -50,51 +50,67 @@ class Interpreter:
     def run(self, inputs: Sequence[Array], observe: Observer | None = None) -> list[Array]:
         """As calling; ``observe(node, value)`` sees each value as it is computed.
 
+        The outputs are arrays of their own: writing to one changes no input and no constant.
+
         Raises:
-            ShapeError: when an input's shape or type is not the graph's.
+            ShapeError: when an input's shape or type is not the graph's, or an index is outside
+                its axis.
         """
         self._check(inputs)
         slots: list[Any] = [*inputs, *self._fixed, *[None] * len(self._steps)]
-        with np.errstate(all="ignore"):
-            for index, step in enumerate(self._steps):
-                value = step.evaluate(*[slots[slot] for slot in step.inputs])
-                slots[step.output] = value
-                if observe is not None:
-                    observe(self.graph.nodes[index], np.asarray(value))
-                for slot in step.dead:
-                    slots[slot] = None
-        return [np.asarray(slots[slot]) for slot in self._outputs]
+        index = 0
+        try:
+            with np.errstate(all="ignore"):
+                for index, step in enumerate(self._steps):
+                    value = step.evaluate(*[slots[slot] for slot in step.inputs])
+                    slots[step.output] = value
+                    if observe is not None:
+                        observe(self.graph.nodes[index], np.asarray(value))
+                    for slot in step.dead:
+                        slots[slot] = None
+        except ShapeError as error:
+            raise ShapeError(f"{self.graph.nodes[index].label}: {error}") from error
+        return _own([np.asarray(slots[slot]) for slot in self._outputs], [*inputs, *self._fixed])
 
     def _check(self, inputs: Sequence[Array]) -> None:
         expected = self.graph.inputs
         if len(inputs) != len(expected):
             raise ShapeError(f"the graph takes {len(expected)} inputs, got {len(inputs)}")
         for array, tensor in zip(inputs, expected, strict=True):
-            if array.shape != tensor.shape or array.dtype != tensor.dtype:
-                raise ShapeError(
-                    f"input {tensor.name or '?'}: expected {tensor.type}, "
-                    f"got {array.dtype}{list(array.shape)}"
-                )
+            if _type(array) != tensor.type:
+                given = _type(array) or f"a {type(array).__name__}"
+                raise ShapeError(f"input {tensor.name or '?'}: expected {tensor.type}, got {given}")
+
+
+def _type(value: object) -> TensorType | None:
+    return type_of(value) if isinstance(value, (np.ndarray, np.generic)) else None
+
+
+def _own(results: list[Array], others: Sequence[Array]) -> list[Array]:
+    """Results, copied where they share memory with other arrays or with each other."""
+    taken = {id(array) for array in others}
+    own: list[Array] = []
+    for array in results:
+        shared = array.base is not None or id(array) in taken
+        own.append(array.copy() if shared else array)
+        taken.add(id(array))
+    return own
 
 
 def _plan(graph: Graph, slots: dict[int, int]) -> list[_Step]:
     """The calls in order, each with the slots that nobody needs after it."""
-    kept = {slots[id(tensor)] for tensor in graph.outputs}
-    permanent = len(graph.inputs) + len(graph.constants)
+    kept = {slots[id(tensor)] for tensor in (*graph.outputs, *graph.constants)}
     last: dict[int, int] = {}
     for index, node in enumerate(graph.nodes):
-        assert node.source is not None
-        for item in node.source.inputs:
+        for item in source_of(node).inputs:
             last[slots[id(item)]] = index
     dead: dict[int, list[int]] = {}
     for slot, index in last.items():
-        is_constant = len(graph.inputs) <= slot < permanent
-        if slot not in kept and not is_constant:
+        if slot not in kept:
             dead.setdefault(index, []).append(slot)
     steps: list[_Step] = []
     for index, node in enumerate(graph.nodes):
-        assert node.source is not None
-        primitive, inputs, parameters = node.source
+        primitive, inputs, parameters = source_of(node)
         evaluate = partial(primitive.evaluate, **parameters) if parameters else primitive.evaluate
         places = tuple(slots[id(item)] for item in inputs)
         steps.append(_Step(evaluate, places, slots[id(node)], tuple(dead.get(index, ()))))

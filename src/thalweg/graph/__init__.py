@@ -13,23 +13,30 @@ result remembers its source. So a graph is what a result remembers, and the same
 runs eagerly, is differentiated as it runs, or is traced once and compiled.
 """
 
-from thalweg.graph.graph import Graph, node_flops, topological, trace_flat
+from thalweg.graph.graph import Graph, is_constant, node_flops, topological, trace_flat
 from thalweg.graph.label import Label, current_label, labelled
+from thalweg.graph.primitive import PRIMITIVES, Primitive, Sample, apply, defer, register
 from thalweg.graph.tensor import (
     OPERATORS,
-    PRIMITIVES,
-    Primitive,
-    Sample,
     Source,
     Tensor,
-    apply,
     as_tensor,
     constant,
     leaf,
     placeholder,
-    register,
+    source_of,
 )
-from thalweg.graph.types import DTYPES, Array, Shape, TensorType, as_array, as_dtype
+from thalweg.graph.types import (
+    DTYPES,
+    Array,
+    Shape,
+    TensorType,
+    as_array,
+    as_dtype,
+    as_shape,
+    converted,
+    type_of,
+)
 from thalweg.graph.verify import verify
 
 __all__ = [
@@ -48,15 +55,21 @@ __all__ = [
     "apply",
     "as_array",
     "as_dtype",
+    "as_shape",
     "as_tensor",
     "constant",
+    "converted",
     "current_label",
+    "defer",
+    "is_constant",
     "labelled",
     "leaf",
     "node_flops",
     "placeholder",
     "register",
+    "source_of",
     "topological",
     "trace_flat",
+    "type_of",
     "verify",
 ]

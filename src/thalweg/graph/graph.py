@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from thalweg.errors import GraphError, ShapeError
 from thalweg.graph.label import labelled
-from thalweg.graph.tensor import Tensor, apply, as_tensor, placeholder
+from thalweg.graph.primitive import apply
+from thalweg.graph.tensor import Tensor, as_tensor, placeholder, source_of
 from thalweg.graph.types import TensorType
 from thalweg.tree import Tree, flatten
 
@@ -31,7 +32,8 @@ def topological(outputs: Iterable[Tensor], stop: Callable[[Tensor], bool]) -> li
     return order
 
 
-def _ends(tensor: Tensor) -> bool:
+def is_constant(tensor: Tensor) -> bool:
+    """Whether a graph takes a tensor as its value, whatever it was computed from."""
     return tensor.value is not None and not (tensor.source and tensor.source.primitive.inline)
 
 
@@ -39,8 +41,9 @@ def _ends(tensor: Tensor) -> bool:
 class Graph:
     """A closed computation: inputs, nodes in order of evaluation, outputs.
 
-    Tensors without a source that are not inputs are constants. Calling a graph applies its nodes
-    to tensors, so a graph can be traced, differentiated or inlined again.
+    Tensors with a value are constants, repeated ones (``broadcast``) excepted: these are nodes, so
+    that they take no memory. Calling a graph applies its nodes to tensors, so a graph can be
+    traced, differentiated or inlined again.
     """
 
     inputs: tuple[Tensor, ...]
@@ -52,16 +55,20 @@ class Graph:
         """Order the nodes and find the constants.
 
         Raises:
-            GraphError: when an output depends on a traced tensor that is no input.
+            GraphError: when an output depends on a traced tensor that is no input, or an input is
+                not a placeholder.
         """
+        for tensor in self.inputs:
+            if tensor.value is not None or tensor.source is not None:
+                raise GraphError(f"inputs of a graph are placeholders, got {tensor!r}")
         known = {id(tensor) for tensor in self.inputs}
-        order = topological(self.outputs, lambda tensor: id(tensor) in known or _ends(tensor))
+        order = topological(self.outputs, lambda tensor: id(tensor) in known or is_constant(tensor))
         nodes: list[Tensor] = []
         constants: list[Tensor] = []
         for tensor in order:
             if id(tensor) in known:
                 continue
-            if tensor.source is not None and not _ends(tensor):
+            if tensor.source is not None and not is_constant(tensor):
                 nodes.append(tensor)
             elif tensor.value is not None:
                 constants.append(tensor)
@@ -83,10 +90,10 @@ class Graph:
                 raise ShapeError(f"input {formal.name}: expected {formal.type}, got {actual.type}")
             now[id(formal)] = actual
         for node in self.nodes:
-            assert node.source is not None
-            arguments = tuple(now.get(id(item), item) for item in node.source.inputs)
+            primitive, arguments, parameters = source_of(node)
+            arguments = tuple(now.get(id(item), item) for item in arguments)
             with labelled(*node.label):
-                now[id(node)] = apply(node.source.primitive, arguments, node.source.parameters)
+                now[id(node)] = apply(primitive, arguments, parameters)
         return tuple(now.get(id(output), output) for output in self.outputs)
 
     def __str__(self) -> str:
@@ -103,25 +110,22 @@ class Graph:
     def bytes(self) -> int:
         """Bytes read and written if every node went through memory."""
         return sum(
-            node.type.bytes + sum(item.type.bytes for item in node.source.inputs)
+            node.type.bytes + sum(item.type.bytes for item in source_of(node).inputs)
             for node in self.nodes
-            if node.source is not None
         )
 
     def operations(self) -> dict[str, int]:
         """How often each primitive occurs, most frequent first."""
         counts: dict[str, int] = {}
         for node in self.nodes:
-            assert node.source is not None
-            name = node.source.primitive.name
+            name = source_of(node).primitive.name
             counts[name] = counts.get(name, 0) + 1
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def node_flops(node: Tensor) -> int:
     """Floating-point operations of one node."""
-    assert node.source is not None
-    rule = node.source.primitive.flops
+    rule = source_of(node).primitive.flops
     return rule(node) if callable(rule) else rule * node.size
 
 

@@ -25,11 +25,10 @@ _LABEL: ContextVar[Label] = ContextVar("label", default=Label())
 def labelled(layer: str | None = None, direction: str | None = None) -> Generator[None]:
     """Name the layer or the direction of the nodes made inside."""
     now = _LABEL.get()
-    token = _LABEL.set(
-        Label(
-            now.layer if layer is None else layer, now.direction if direction is None else direction
-        )
+    changed = Label(
+        now.layer if layer is None else layer, now.direction if direction is None else direction
     )
+    token = _LABEL.set(changed)
     try:
         yield
     finally:

@@ -1,86 +1,22 @@
-"""Primitives and the tensors that they are applied to."""
+"""Tensors: the values of a computation, with operators and methods.
+
+What operators and methods compute is defined on the floors above, which fill :data:`OPERATORS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from thalweg.errors import DTypeError, GraphError, ShapeError
 from thalweg.graph.label import Label, current_label
-from thalweg.graph.types import Array, Shape, TensorType, as_array
+from thalweg.graph.types import Array, Shape, TensorType, as_array, type_of
 
-
-class Sample(NamedTuple):
-    """One call of a primitive: inputs and parameters, for generic tests."""
-
-    inputs: tuple[Array, ...]
-    parameters: Mapping[str, Any] = {}
-
-
-TypeRule = Callable[..., TensorType]
-ValueRule = Callable[..., Array]
-TangentRule = Callable[["Tensor", "tuple[Tensor | None, ...]"], "Tensor | None"]
-TransposeRule = Callable[["Tensor", "Tensor", "tuple[bool, ...]"], "Sequence[Tensor | None]"]
-
-
-def _no_samples() -> list[Sample]:
-    return []
-
-
-@dataclass(frozen=True, eq=False)
-class Primitive:
-    """One elementary operation, declared once.
-
-    Attributes:
-        name: how graphs print it and files name it.
-        kind: the lowering class: elementwise, reduction, product, layout, index or random.
-        infer: input types and parameters to the result's type; raises on what does not fit.
-        evaluate: input arrays and parameters to the result; the definition of the operation.
-        tangent: ``(node, input tangents) -> tangent``: the forward derivative, linear in the
-            tangents (``None`` is zero). Absent where the derivative is zero everywhere.
-        transpose: ``(node, cotangent, which inputs are linear) -> input cotangents``: present where
-            the operation is linear in some inputs.
-        flops: floating-point operations for one result element (or a function of the node).
-        ulp: the error bound of compiled code, in units in the last place.
-        samples: calls that generic tests make.
-        failures: calls that must raise.
-        inline: whether eager results keep their source, so that graphs stay small (broadcasts).
-    """
-
-    name: str
-    kind: str
-    infer: TypeRule
-    evaluate: ValueRule
-    tangent: TangentRule | None = None
-    transpose: TransposeRule | None = None
-    flops: Callable[[Tensor], int] | int = 0
-    ulp: float = 0.5
-    samples: Callable[[], list[Sample]] = _no_samples
-    failures: Callable[[], list[Sample]] = _no_samples
-    inline: bool = False
-
-    def __call__(self, *inputs: Tensor, **parameters: Any) -> Tensor:
-        """Apply to tensors; see :func:`apply`."""
-        return apply(self, inputs, parameters)
-
-    def __repr__(self) -> str:
-        return f"Primitive({self.name})"
-
-
-PRIMITIVES: dict[str, Primitive] = {}
-"""Every primitive by name."""
-
-
-def register(primitive: Primitive) -> Primitive:
-    """Add a primitive to the registry."""
-    if primitive.name in PRIMITIVES:
-        raise GraphError(f"primitive {primitive.name!r} is declared twice")
-    PRIMITIVES[primitive.name] = primitive
-    return primitive
+if TYPE_CHECKING:
+    from thalweg.graph.primitive import Primitive
 
 
 class Source(NamedTuple):
@@ -99,8 +35,8 @@ class Tensor:
     """A value in a computation: eager (has a value) or traced (has none).
 
     Args:
-        data: a number, nested sequence, array or eager tensor. Python floats become float32,
-            Python integers int64; arrays keep their type.
+        data: a number, nested sequence, array or eager tensor, whose elements are copied. Python
+            floats become float32, Python integers int64; arrays keep their type.
         dtype: the data type wanted instead.
         requires_grad: remember what is computed from it, for :meth:`backward`.
 
@@ -124,19 +60,13 @@ class Tensor:
     def __init__(
         self, data: Any, dtype: DTypeLike | None = None, *, requires_grad: bool = False
     ) -> None:
-        array = as_array(data.numpy() if isinstance(data, Tensor) else data, dtype)
+        array = np.array(as_array(data.numpy() if isinstance(data, Tensor) else data, dtype))
         if requires_grad and array.dtype.kind != "f":
             raise DTypeError(f"only floating-point tensors have gradients, got {array.dtype.name}")
-        self.fill(TensorType(array.shape, array.dtype), array, None, requires_grad)
-
-    def fill(
-        self, type_: TensorType, value: Array | None, source: Source | None, tracked: bool
-    ) -> None:
-        """Set every field; for the constructors of this module."""
-        self.type = type_
-        self.value = value
-        self.source = source
-        self.tracked = tracked
+        self.type = type_of(array)
+        self.value = array
+        self.source = None
+        self.tracked = requires_grad
         self.grad = None
         self.label = current_label()
         self.name = ""
@@ -185,8 +115,16 @@ class Tensor:
         return self.value
 
     def item(self) -> Any:
-        """The value of a one-element tensor as a Python number."""
-        return self.numpy().item()
+        """The value of a one-element tensor as a Python number.
+
+        Raises:
+            GraphError: the tensor is traced.
+            ShapeError: it has no or several elements.
+        """
+        array = self.numpy()
+        if array.size != 1:
+            raise ShapeError(f"a single number is needed, got {self.type}")
+        return array.item()
 
     def detach(self) -> Tensor:
         """The same value, forgotten where it came from."""
@@ -206,9 +144,10 @@ class Tensor:
         """The same elements in another shape; one length may be -1."""
         return OPERATORS["reshape"](self, *shape)
 
-    def transpose(self, *axes: int) -> Tensor:
+    def transpose(self, *axes: int | Sequence[int]) -> Tensor:
         """The axes in another order (reversed when none are given)."""
-        return OPERATORS["transpose"](self, axes or None)
+        given = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+        return OPERATORS["transpose"](self, given or None)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """The sum over axes."""
@@ -293,11 +232,20 @@ class Tensor:
     def __and__(self, other: Any) -> Tensor:
         return OPERATORS["bitwise_and"](self, other)
 
+    def __rand__(self, other: Any) -> Tensor:
+        return OPERATORS["bitwise_and"](other, self)
+
     def __or__(self, other: Any) -> Tensor:
         return OPERATORS["bitwise_or"](self, other)
 
+    def __ror__(self, other: Any) -> Tensor:
+        return OPERATORS["bitwise_or"](other, self)
+
     def __xor__(self, other: Any) -> Tensor:
         return OPERATORS["bitwise_xor"](self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return OPERATORS["bitwise_xor"](other, self)
 
     def __invert__(self) -> Tensor:
         return OPERATORS["bitwise_not"](self)
@@ -317,19 +265,26 @@ class Tensor:
         return (self[index] for index in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(self.numpy())
+        if self.value is not None and self.size != 1:
+            raise ShapeError(
+                f"a condition needs a single truth value, got {self.type}; "
+                "use where(), or compare a sum"
+            )
+        return bool(self.item())
 
     def __float__(self) -> float:
-        return float(self.numpy())
+        return float(self.item())
 
     def __int__(self) -> int:
-        return int(self.numpy())
+        return int(self.item())
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        array = self.numpy()
-        if copy is False and dtype is not None and np.dtype(dtype) != array.dtype:
-            raise ValueError("cannot convert without a copy")
-        return np.array(array, dtype=dtype, copy=bool(copy)) if copy else np.asarray(array, dtype)
+        if self.tracked:
+            raise GraphError(
+                "NumPy would forget the derivative of a tensor that is being differentiated; use "
+                "thalweg's functions, or .numpy() where the plain value is meant"
+            )
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
         if self.value is None:
@@ -338,70 +293,51 @@ class Tensor:
         return f"Tensor({text}, {self.dtype.name})"
 
 
+def make_tensor(
+    type_: TensorType, value: Array | None, source: Source | None, *, tracked: bool
+) -> Tensor:
+    """A tensor from its parts, unchecked: for those who define what tensors are made by."""
+    tensor = Tensor.__new__(Tensor)
+    tensor.type = type_
+    tensor.value = value
+    tensor.source = source
+    tensor.tracked = tracked
+    tensor.grad = None
+    tensor.label = current_label()
+    tensor.name = ""
+    return tensor
+
+
 def constant(array: Array) -> Tensor:
     """An eager tensor around an array of a known type."""
-    return _make(TensorType(array.shape, array.dtype), array, None, False)
+    return make_tensor(type_of(array), array, None, tracked=False)
 
 
 def placeholder(type_: TensorType, name: str = "") -> Tensor:
     """A traced tensor without a source: an input of a graph."""
-    tensor = _make(type_, None, None, False)
+    tensor = make_tensor(type_, None, None, tracked=False)
     tensor.name = name
     return tensor
 
 
 def leaf(value: Array) -> Tensor:
     """An eager tensor whose uses are remembered, for differentiation."""
-    return _make(TensorType(value.shape, value.dtype), value, None, True)
-
-
-def _make(type_: TensorType, value: Array | None, source: Source | None, tracked: bool) -> Tensor:
-    tensor = Tensor.__new__(Tensor)
-    tensor.fill(type_, value, source, tracked)
-    return tensor
-
-
-def apply(primitive: Primitive, inputs: tuple[Tensor, ...], parameters: dict[str, Any]) -> Tensor:
-    """Apply a primitive: compute where every input has a value, remember where one is traced.
-
-    Raises:
-        ShapeError, DTypeError: when the inputs do not fit the primitive's type rule.
-    """
-    type_ = primitive.infer(*[tensor.type for tensor in inputs], **parameters)
-    tracked = any(tensor.tracked for tensor in inputs)
-    if any(tensor.value is None for tensor in inputs):
-        return _make(type_, None, Source(primitive, inputs, parameters), tracked)
-    if primitive.kind == "elementwise" and inputs and all(map(_repeats_number, inputs)):
-        return _apply_to_numbers(primitive, inputs, parameters)
-    with np.errstate(all="ignore"):
-        value = primitive.evaluate(*[tensor.value for tensor in inputs], **parameters)
-    value = np.asarray(value, dtype=type_.dtype)
-    keeps = tracked or primitive.inline
-    return _make(type_, value, Source(primitive, inputs, parameters) if keeps else None, tracked)
-
-
-def _repeats_number(tensor: Tensor) -> bool:
-    """Whether a tensor is one number, repeated by an inline primitive."""
-    source = tensor.source
-    return (
-        source is not None
-        and source.primitive.inline
-        and len(source.inputs) == 1
-        and source.inputs[0].shape == ()
-    )
-
-
-def _apply_to_numbers(
-    primitive: Primitive, inputs: tuple[Tensor, ...], parameters: dict[str, Any]
-) -> Tensor:
-    """Compute on the numbers and repeat the result, so that constants take no memory."""
-    sources = [tensor.source for tensor in inputs if tensor.source is not None]
-    number = apply(primitive, tuple(source.inputs[0] for source in sources), parameters)
-    return apply(sources[0].primitive, (number,), sources[0].parameters)
+    return make_tensor(type_of(value), value, None, tracked=True)
 
 
 def as_tensor(data: Any, dtype: DTypeLike | None = None) -> Tensor:
-    """A tensor as it is, or anything else as an eager tensor."""
+    """A tensor as it is, or anything else as an eager tensor (which shares an array's memory)."""
     if isinstance(data, Tensor):
         return data if dtype is None else data.astype(dtype)
     return constant(as_array(data, dtype))
+
+
+def source_of(tensor: Tensor) -> Source:
+    """How a tensor was computed.
+
+    Raises:
+        GraphError: the tensor is an input or constant.
+    """
+    if tensor.source is None:
+        raise GraphError(f"{tensor!r} is an input or constant, computed by nothing")
+    return tensor.source

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+import operator
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from thalweg.errors import DTypeError, ShapeError
+from thalweg.errors import DTypeError, GraphError, ShapeError
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -21,19 +23,44 @@ DTYPES: dict[str, np.dtype[Any]] = {
 _WIDENED = {"float16": "float32", "int8": "int32", "int16": "int32", "uint16": "int32"}
 
 
-def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+def as_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     """One of the data types that tensors have.
 
     Raises:
         DTypeError: for any other type, with the list of known ones.
     """
     try:
-        name = np.dtype(dtype).name
-    except TypeError as error:
-        raise DTypeError(f"{dtype!r} is not a data type; known: {', '.join(DTYPES)}") from error
+        name = None if dtype is None else np.dtype(dtype).name
+    except (TypeError, ValueError):
+        name = None
+    if name is None:
+        raise DTypeError(f"{dtype!r} is not a data type; known: {', '.join(DTYPES)}")
     if name not in DTYPES:
         raise DTypeError(f"tensors cannot hold {name}; known: {', '.join(DTYPES)}")
     return DTYPES[name]
+
+
+def as_shape(shape: int | Sequence[int], least: int = 0) -> Shape:
+    """A length or several as a tuple of Python's whole numbers.
+
+    Args:
+        shape: one length, or a sequence of them.
+        least: the smallest length allowed (-1 where one may be left open).
+
+    Raises:
+        ShapeError: when a length is not a whole number, or too small.
+
+    >>> as_shape(3), as_shape([2, 3])
+    ((3,), (2, 3))
+    """
+    given = shape if isinstance(shape, (tuple, list)) else (cast("int", shape),)
+    try:
+        lengths = tuple(operator.index(length) for length in given)
+    except TypeError as error:
+        raise ShapeError(f"a shape is made of whole numbers, got {shape!r}") from error
+    if min(lengths, default=0) < least:
+        raise ShapeError(f"a shape has no negative lengths, got {shape!r}")
+    return lengths
 
 
 class TensorType(NamedTuple):
@@ -65,19 +92,62 @@ class TensorType(NamedTuple):
         return self.dtype.kind == "f"
 
 
+def type_of(array: Array | np.generic) -> TensorType:
+    """The type of an array."""
+    return TensorType(array.shape, array.dtype)
+
+
 def as_array(data: Any, dtype: DTypeLike | None = None) -> Array:
-    """Data as an array of a type that tensors have; Python floats become float32."""
-    is_array = isinstance(data, (np.ndarray, np.generic))
+    """Data as an array of a type that tensors have; Python floats become float32.
+
+    Raises:
+        ShapeError: for rows of different lengths.
+        DTypeError: for anything but real numbers and truth values.
+        GraphError: for a list of tensors that are traced or being differentiated.
+    """
     try:
         array = np.asarray(data)
+    except GraphError:
+        raise
     except ValueError as error:
         raise ShapeError(f"rows of different lengths do not make a tensor: {error}") from error
-    if dtype is not None:
-        wanted = as_dtype(dtype)
-    elif array.dtype.name in DTYPES:
-        wanted = array.dtype if is_array or array.dtype.kind != "f" else DTYPES["float32"]
-    else:
-        wanted = as_dtype(_WIDENED.get(array.dtype.name, array.dtype))
     if array.dtype.kind not in "biuf":
-        raise DTypeError(f"tensors hold numbers, got an array of {array.dtype}")
-    return array.astype(wanted.newbyteorder("="), copy=False)
+        raise DTypeError(_refusal(data, array))
+    return converted(array, _natural(data, array) if dtype is None else as_dtype(dtype))
+
+
+def _refusal(data: Any, array: Array) -> str:
+    hint = ""
+    if array.dtype.kind == "O":
+        hint = "; None, mixed types and whole numbers beyond 64 bits are no elements"
+    return f"tensors hold real numbers, got {array.dtype.name}: {data!r:.60}{hint}"
+
+
+def _natural(data: Any, array: Array) -> np.dtype[Any]:
+    """The type that data has by itself: arrays keep theirs, Python's floats are float32."""
+    name = array.dtype.name
+    if array.dtype.kind == "f" and not isinstance(data, (np.ndarray, np.generic)):
+        name = "float32"
+    return as_dtype(_WIDENED.get(name, name))
+
+
+def converted(array: Array, dtype: np.dtype[Any]) -> Array:
+    """An array in another type; as it is where the type is right.
+
+    Whole numbers that do not fit wrap around. Real numbers lose their fraction, and those beyond a
+    whole type's range become its nearest number; NaN becomes 0.
+    """
+    if array.dtype.kind == "f" and dtype.kind in "iu":
+        return _saturated(array, dtype)
+    with np.errstate(all="ignore"):
+        return array.astype(dtype, copy=False)
+
+
+def _saturated(array: Array, dtype: np.dtype[Any]) -> Array:
+    limits = np.iinfo(dtype)
+    below, above = array <= limits.min, array >= float(limits.max)
+    outside = below | above | np.isnan(array)
+    result = np.asarray(np.where(outside, 0, array).astype(dtype))
+    result[below] = limits.min
+    result[above] = limits.max
+    return result

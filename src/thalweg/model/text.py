@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from thalweg.nn.summary import summarise
 
@@ -11,16 +12,32 @@ if TYPE_CHECKING:
     from thalweg.descriptions import Plain
     from thalweg.model.model import Model
 
+_WIDTH, _INDENT = 90, 21
+
 
 def describe(model: Model) -> str:
     """Layers, inputs, outputs, training record."""
     lines = [str(summarise(model.network, model.input_shape)), ""]
     if model.encoder is not None:
         columns = ", ".join(model.encoder.columns)
-        lines.append(f"columns     {columns} ({len(model.encoder.feature_names)} inputs)")
-    lines.append(f"predicts    {_predicts(model)}")
-    lines += _record_lines(model.record)
+        inputs = len(model.encoder.feature_names)
+        lines.append(_entry("columns", f"{columns} ({inputs} inputs in all)"))
+    lines.append(_entry("predicts", _predicts(model)))
+    lines += [_entry(name, text) for name, text in _record_entries(model.record)]
     return "\n".join(lines)
+
+
+def _entry(name: str, text: str) -> str:
+    """A name and a text, wrapped, the text aligned with those of other entries."""
+    width = max(_INDENT, len(name) + 2)
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=name.ljust(width),
+        subsequent_indent=" " * width,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _predicts(model: Model) -> str:
@@ -32,13 +49,27 @@ def _predicts(model: Model) -> str:
     return f"{name}one of {len(labels)} classes ({shown})"
 
 
-def _record_lines(record: Mapping[str, Plain], prefix: str = "") -> list[str]:
-    lines: list[str] = []
-    for key, value in record.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            lines += _record_lines(value, f"{name}.")
-        elif not isinstance(value, list):
-            shown = f"{value:.6g}" if isinstance(value, float) else str(value)
-            lines.append(f"{name:<12}{shown}")
-    return lines
+def _record_entries(record: Mapping[str, Plain]) -> Iterator[tuple[str, str]]:
+    """What the record holds, an entry for each part; histories (lists) are left out."""
+    for name, value in record.items():
+        if not isinstance(value, dict):
+            if value is not None and not isinstance(value, list):
+                yield name.replace("_", " "), _inline(value)
+        elif value and all(isinstance(item, dict) for item in value.values()):
+            yield from _record_entries(value)
+        elif not any(isinstance(item, list) for item in value.values()):
+            yield name.replace("_", " "), _inline(value)
+
+
+def _inline(value: Plain) -> str:
+    """A value in one line: ``accuracy 0.95, auc 0.99``, or ``adam (beta1 0.9, …)``."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if not isinstance(value, dict):
+        return str(value)
+    parts = cast("dict[str, Any]", value)
+    texts = [
+        f"{key.replace('_', ' ')} {_inline(part)}" for key, part in parts.items() if key != "type"
+    ]
+    inside = ", ".join(texts)
+    return f"{parts['type']} ({inside})" if "type" in parts else inside

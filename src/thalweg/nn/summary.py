@@ -22,7 +22,7 @@ class Row(NamedTuple):
     flops: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """A network's layers with shapes, parameters and floating-point operations for one row.
 
@@ -39,7 +39,7 @@ class Summary:
     flops: int
     input_shape: Shape
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         header = ("layer", "type", "output shape", "parameters", "FLOP/row")
         cells = [
             (

@@ -2,24 +2,30 @@
 
 Conventions at kinks: where ``max(a, b)`` or ``min(a, b)`` has a = b, the derivative goes to b (so
 that max(x, 0) has derivative 0 at 0). ``pow`` is defined for a > 0, and for a ≤ 0 where NumPy
-defines it; its derivative in the exponent at a = 0 is 0.
+defines it. The derivative of aᵇ in a at a = b = 0 is 0; in b it is 0 at a = 0 (b ≥ 0), and NaN for
+a < 0. Whole numbers wrap around when they overflow. Bits are shifted by less than the width of
+their type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from thalweg.errors import DTypeError
+from thalweg.errors import DTypeError, ShapeError
 from thalweg.graph import DTYPES, Array, Primitive, Sample, Tensor, TensorType, register
-from thalweg.ops.declare import inputs_of, real_samples, require, require_kind, same_type
-from thalweg.ops.repetition import zeros_like
+from thalweg.ops.declare import (
+    Cotangents,
+    Linear,
+    Tangents,
+    inputs_of,
+    real_samples,
+    require_kind,
+    same_type,
+)
+from thalweg.ops.repetition import full_like, zeros_like
 from thalweg.ops.unary import log, neg
-
-Tangents = tuple["Tensor | None", ...]
-Linear = tuple[bool, ...]
-Cotangents = Sequence["Tensor | None"]
 
 
 def plus(first: Tensor | None, second: Tensor | None) -> Tensor | None:
@@ -36,11 +42,22 @@ def _pairs(low: float = -3.0, high: float = 3.0) -> list[Sample]:
     ]
 
 
-def _mismatched() -> list[Sample]:
-    return [
-        Sample((np.zeros(2), np.zeros(3))),
-        Sample((np.zeros(2, "float32"), np.zeros(2, "float64"))),
+def _ordered_pairs() -> list[Sample]:
+    """Pairs of which some are equal, among them zeros of both signs."""
+    few = np.array([0.0, -0.0, 1.0, -2.0, np.inf])
+    return [*_pairs(), Sample((np.repeat(few, 5), np.tile(few, 5)))]
+
+
+def _failures(kinds: str) -> Callable[[], list[Sample]]:
+    """Inputs of different shapes, of different types, and of a type that is not taken, if any."""
+    first = {"f": "float64", "b": "bool"}.get(kinds[0], "uint32")
+    wrong = {"f": "bool", "b": "float64"}.get(kinds[0], "bool")
+    mismatched = [
+        Sample((np.zeros(2, first), np.zeros(3, first))),
+        Sample((np.zeros(2, first), np.zeros(2, "int32"))),
     ]
+    refused = [Sample((np.zeros(2, wrong), np.zeros(2, wrong)))]
+    return lambda: mismatched if {"f", "b"} <= set(kinds) else mismatched + refused
 
 
 def _binary(
@@ -57,14 +74,14 @@ def _binary(
         Primitive(
             name,
             "elementwise",
-            same_type(name, kinds),
+            same_type(name, kinds, 2),
             evaluate,
             tangent,
             transpose,
             flops=1,
             ulp=ulp,
             samples=samples,
-            failures=_mismatched,
+            failures=_failures(kinds),
         )
     )
 
@@ -72,22 +89,22 @@ def _binary(
 # ------------------------------------------------------------------ arithmetic
 
 
-def _add_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
+def _add_tangent(_: Tensor, tangents: Tangents) -> Tensor | None:
     return plus(*tangents)
 
 
-def _add_transpose(node: Tensor, cotangent: Tensor, linear: Linear) -> Cotangents:
+def _add_transpose(_: Tensor, cotangent: Tensor, linear: Linear) -> Cotangents:
     return [cotangent if is_linear else None for is_linear in linear]
 
 
-def _sub_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
+def _sub_tangent(_: Tensor, tangents: Tangents) -> Tensor | None:
     first, second = tangents
     if first is not None and second is not None:
         return sub(first, second)
     return first if second is None else neg(second)
 
 
-def _sub_transpose(node: Tensor, cotangent: Tensor, linear: Linear) -> Cotangents:
+def _sub_transpose(_: Tensor, cotangent: Tensor, linear: Linear) -> Cotangents:
     return [cotangent if linear[0] else None, neg(cotangent) if linear[1] else None]
 
 
@@ -108,18 +125,21 @@ def _div_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
     )
 
 
-def _div_transpose(node: Tensor, cotangent: Tensor, linear: Linear) -> Cotangents:
+def _div_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Cotangents:
     return [div(cotangent, inputs_of(node)[1]), None]
 
 
 def _pow_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
     (a, b), (da, db) = inputs_of(node), tangents
-    by_base = None if da is None else mul(da, b * pow_(a, b - 1.0))
-    if db is None:
-        return by_base
-    zero = zeros_like(a)
-    safe = select(eq(a, zero), zero + 1.0, a)
-    return plus(by_base, mul(db, node * log(safe)))
+    zero, one = zeros_like(a), full_like(a, 1)
+    at_zero = eq(a, zero)
+    by_base = by_exponent = None
+    if da is not None:
+        flat = and_(at_zero, eq(b, zero))
+        by_base = mul(da, mul(b, pow_(a, select(flat, zero, sub(b, one)))))
+    if db is not None:
+        by_exponent = mul(db, mul(node, log(select(at_zero, one, a))))
+    return plus(by_base, by_exponent)
 
 
 add = _binary("add", np.add, _add_tangent, _add_transpose)
@@ -157,14 +177,20 @@ min_ = _binary("min", np.minimum, _choose_tangent(_minimum_wins))
 
 
 def _compare(name: str, evaluate: Callable[[Array, Array], Array], kinds: str) -> Primitive:
-    rule = same_type(name, kinds)
+    rule = same_type(name, kinds, 2)
 
     def infer(*types: TensorType) -> TensorType:
         return TensorType(rule(*types).shape, DTYPES["bool"])
 
     return register(
         Primitive(
-            name, "elementwise", infer, evaluate, flops=1, samples=_pairs, failures=_mismatched
+            name,
+            "elementwise",
+            infer,
+            evaluate,
+            flops=1,
+            samples=_ordered_pairs,
+            failures=_failures(kinds),
         )
     )
 
@@ -178,8 +204,12 @@ le = _compare("le", np.less_equal, "fiu")
 
 
 def _bit_samples() -> list[Sample]:
-    numbers = np.array([0, 1, 5, 12], "uint32")
-    return [Sample((numbers, numbers[::-1].copy()))]
+    """Whole numbers of every type and layout; the second are at most 13, for shifts."""
+    numbers = np.array([[0, 1, 5], [12, 200, 255]], "uint32")
+    small = np.array([[3, 0, 13], [1, 7, 2]], "uint32")
+    wide = (numbers.astype("int64") - 100, small.astype("int64"))
+    layouts = [(numbers[0, 2], small[0, 1]), (numbers[:0], small[:0]), (numbers.T, small.T)]
+    return [Sample((numbers, small)), Sample(wide), *(Sample(pair) for pair in layouts)]
 
 
 def _logic_samples() -> list[Sample]:
@@ -200,11 +230,8 @@ def _select_type(condition: TensorType, yes: TensorType, no: TensorType) -> Tens
     require_kind("select", condition, "b")
     if yes.dtype != no.dtype:
         raise DTypeError(f"select takes branches of one type, got {yes} and {no}")
-    require(
-        condition.shape == yes.shape == no.shape,
-        "select",
-        f"takes one shape, got {condition}, {yes} and {no}",
-    )
+    if not condition.shape == yes.shape == no.shape:
+        raise ShapeError(f"select: takes one shape, got {condition}, {yes} and {no}")
     return yes
 
 
@@ -244,6 +271,7 @@ select = register(
         failures=lambda: [
             Sample((np.zeros(2), np.zeros(2), np.zeros(2))),
             Sample((np.array([True]), np.zeros(2), np.zeros(2))),
+            Sample((np.array([True]), np.zeros(1), np.zeros(1, "float32"))),
         ],
     )
 )

@@ -2,58 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from thalweg.errors import DTypeError, ShapeError
-from thalweg.graph import Array, Primitive, Sample, Tensor, TensorType, register
+from thalweg.graph import Array, Primitive, Sample, Tensor, TensorType, register, source_of
 
+Linear = tuple[bool, ...]
+Tangents = tuple["Tensor | None", ...]
+Cotangents = Sequence["Tensor | None"]
 Derivative = Callable[[Tensor, Tensor], Tensor]
 """``(input, result) -> derivative of the result`` elementwise."""
 
 
 def inputs_of(node: Tensor) -> tuple[Tensor, ...]:
     """The inputs of a node."""
-    assert node.source is not None
-    return node.source.inputs
+    return source_of(node).inputs
 
 
 def parameters_of(node: Tensor) -> dict[str, Any]:
     """The parameters of a node."""
-    assert node.source is not None
-    return node.source.parameters
+    return source_of(node).parameters
 
 
-def require(condition: bool, name: str, message: str) -> None:
-    """Raise a ShapeError that names the primitive unless the condition holds."""
-    if not condition:
-        raise ShapeError(f"{name}: {message}")
+def moved(node: Tensor, tangents: tuple[Tensor | None, ...]) -> Tensor | None:
+    """The tangent of a linear function of one input: the same function of the tangent."""
+    (change,) = tangents
+    primitive, _, parameters = source_of(node)
+    return None if change is None else primitive(change, **parameters)
 
 
 def require_kind(name: str, type_: TensorType, kinds: str) -> None:
     """Raise a DTypeError unless the type's kind is one of ``kinds`` (NumPy's letters)."""
-    words = {"f": "floating-point", "i": "integer", "u": "unsigned", "b": "boolean"}
     if type_.dtype.kind not in kinds:
+        words = {"f": "floating-point", "i": "integer", "u": "unsigned", "b": "boolean"}
         wanted = " or ".join(words[kind] for kind in kinds)
         raise DTypeError(f"{name} takes {wanted} tensors, got {type_}")
 
 
-def same_type(name: str, kinds: str) -> Callable[..., TensorType]:
-    """The type rule of elementwise operations: equal types in, the same out."""
+def same_type(name: str, kinds: str, count: int = 1) -> Callable[..., TensorType]:
+    """The type rule of elementwise operations: so many equal types in, the same out."""
 
     def infer(*types: TensorType) -> TensorType:
-        for type_ in types:
-            require_kind(name, type_, kinds)
-            if type_.dtype != types[0].dtype:
-                raise DTypeError(f"{name} takes tensors of one type, got {types[0]} and {type_}")
-            require(
-                type_.shape == types[0].shape,
-                name,
-                f"takes tensors of one shape, got {types[0]} and {type_}",
-            )
-        return types[0]
+        if len(types) != count:
+            raise ShapeError(f"{name} takes {count} tensors, got {len(types)}")
+        first = types[0]
+        require_kind(name, first, kinds)
+        for type_ in types[1:]:
+            if type_.dtype != first.dtype:
+                raise DTypeError(f"{name} takes tensors of one type, got {first} and {type_}")
+            if type_.shape != first.shape:
+                raise ShapeError(f"{name} takes tensors of one shape, got {first} and {type_}")
+        return first
 
     return infer
 
@@ -96,6 +98,6 @@ def unary(
             flops=flops,
             ulp=ulp,
             samples=lambda: [Sample((array,)) for array in real_samples(*domain)],
-            failures=lambda: [Sample((np.array(["text"]),))],
+            failures=lambda: [Sample((np.array([True]),))],
         )
     )

@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from thalweg.errors import DTypeError
-from thalweg.graph import Array, Primitive, Sample, Shape, Tensor, TensorType, register
-from thalweg.ops.declare import inputs_of, parameters_of, real_samples, require
-
-Linear = tuple[bool, ...]
-Tangents = tuple["Tensor | None", ...]
-
-
-def moved_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
-    """The tangent of an operation that moves one input's elements: the tangent moved."""
-    assert node.source is not None
-    (change,) = tangents
-    return None if change is None else node.source.primitive(change, **node.source.parameters)
-
+from thalweg.errors import DTypeError, ShapeError
+from thalweg.graph import (
+    Array,
+    Primitive,
+    Sample,
+    Shape,
+    Tensor,
+    TensorType,
+    converted,
+    register,
+)
+from thalweg.ops.declare import (
+    Cotangents,
+    Linear,
+    Tangents,
+    inputs_of,
+    moved,
+    parameters_of,
+    real_samples,
+)
 
 # ------------------------------------------------------------------ reshape
 
 
 def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
-    require(
-        math.prod(shape) == x.size and min(shape, default=0) >= 0,
-        "reshape",
-        f"cannot make {x} ({x.size} elements) into shape {shape} ({math.prod(shape)} elements)",
-    )
+    count = math.prod(shape)
+    if count != x.size or min(shape, default=0) < 0:
+        raise ShapeError(
+            f"reshape: cannot make {x} ({x.size} elements) into shape {shape} ({count} elements)"
+        )
     return TensorType(shape, x.dtype)
 
 
-def _reshape_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Sequence[Tensor]:
+def _reshape_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Cotangents:
     return (reshape(cotangent, shape=inputs_of(node)[0].shape),)
 
 
@@ -50,12 +55,15 @@ reshape = register(
         "layout",
         _reshape_type,
         _reshape_value,
-        moved_tangent,
+        moved,
         _reshape_transpose,
         samples=lambda: [
             Sample((array,), {"shape": (1, array.size)}) for array in real_samples(-3, 3)
         ],
-        failures=lambda: [Sample((np.zeros(4),), {"shape": (3,)})],
+        failures=lambda: [
+            Sample((np.zeros(4),), {"shape": (3,)}),
+            Sample((np.zeros(4),), {"shape": (-2, -2)}),
+        ],
     )
 )
 
@@ -63,15 +71,14 @@ reshape = register(
 
 
 def _transpose_type(x: TensorType, axes: Shape) -> TensorType:
-    require(
-        sorted(axes) == list(range(len(x.shape))),
-        "transpose",
-        f"axes {axes} are no permutation of the {len(x.shape)} axes of {x}",
-    )
+    if sorted(axes) != list(range(len(x.shape))):
+        raise ShapeError(
+            f"transpose: axes {axes} are no permutation of the {len(x.shape)} axes of {x}"
+        )
     return TensorType(tuple(x.shape[axis] for axis in axes), x.dtype)
 
 
-def _transpose_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Sequence[Tensor]:
+def _transpose_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Cotangents:
     axes = parameters_of(node)["axes"]
     inverse = tuple(int(axis) for axis in np.argsort(axes))
     return (transpose(cotangent, axes=inverse),)
@@ -87,14 +94,18 @@ transpose = register(
         "layout",
         _transpose_type,
         _transpose_value,
-        moved_tangent,
+        moved,
         _transpose_transpose,
         samples=lambda: [
             Sample((np.arange(24.0).reshape(2, 3, 4),), {"axes": (2, 0, 1)}),
             Sample((np.arange(6.0).reshape(2, 3)[:, ::2],), {"axes": (1, 0)}),
             Sample((np.asarray(3.0),), {"axes": ()}),
+            Sample((np.zeros((0, 3)),), {"axes": (1, 0)}),
         ],
-        failures=lambda: [Sample((np.zeros((2, 3)),), {"axes": (0, 0)})],
+        failures=lambda: [
+            Sample((np.zeros((2, 3)),), {"axes": (0, 0)}),
+            Sample((np.zeros((2, 3)),), {"axes": (0, 1, 2)}),
+        ],
     )
 )
 
@@ -103,13 +114,13 @@ transpose = register(
 
 def _slice_type(x: TensorType, start: Shape, stop: Shape, step: Shape) -> TensorType:
     ranks = len(start) == len(stop) == len(step) == len(x.shape)
-    require(ranks, "slice", f"needs start, stop and step for each axis of {x}")
+    if not ranks:
+        raise ShapeError(f"slice: needs start, stop and step for each axis of {x}")
     for axis, length in enumerate(x.shape):
-        require(
-            0 <= start[axis] <= stop[axis] <= length and step[axis] >= 1,
-            "slice",
-            f"{start[axis]}:{stop[axis]}:{step[axis]} does not fit axis {axis} of {x}",
-        )
+        if not (0 <= start[axis] <= stop[axis] <= length and step[axis] >= 1):
+            raise ShapeError(
+                f"slice: {start[axis]}:{stop[axis]}:{step[axis]} does not fit axis {axis} of {x}"
+            )
     lengths = zip(start, stop, step, strict=True)
     return TensorType(tuple(-(-(end - begin) // by) for begin, end, by in lengths), x.dtype)
 
@@ -118,7 +129,7 @@ def _slice_value(x: Array, start: Shape, stop: Shape, step: Shape) -> Array:
     return x[tuple(map(slice, start, stop, step))]
 
 
-def _slice_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Sequence[Tensor]:
+def _slice_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Cotangents:
     (x,), bounds = inputs_of(node), parameters_of(node)
     gaps = tuple(by - 1 for by in bounds["step"])
     covered = [
@@ -135,7 +146,7 @@ slice_ = register(
         "layout",
         _slice_type,
         _slice_value,
-        moved_tangent,
+        moved,
         _slice_transpose,
         samples=lambda: [
             Sample((np.arange(10.0),), {"start": (1,), "stop": (9,), "step": (3,)}),
@@ -144,19 +155,27 @@ slice_ = register(
                 {"start": (0, 1), "stop": (3, 4), "step": (2, 2)},
             ),
             Sample((np.arange(3.0),), {"start": (2,), "stop": (2,), "step": (1,)}),
+            Sample((np.zeros((0, 2)),), {"start": (0, 0), "stop": (0, 1), "step": (2, 1)}),
+            Sample((np.ones((3, 4)).T,), {"start": (1, 0), "stop": (4, 3), "step": (2, 1)}),
+            Sample((np.asarray(3.0),), {"start": (), "stop": (), "step": ()}),
         ],
-        failures=lambda: [Sample((np.zeros(3),), {"start": (0,), "stop": (4,), "step": (1,)})],
+        failures=lambda: [
+            Sample((np.zeros(3),), {"start": (0,), "stop": (4,), "step": (1,)}),
+            Sample((np.zeros(3),), {"start": (2,), "stop": (1,), "step": (1,)}),
+            Sample((np.zeros(3),), {"start": (0,), "stop": (3,), "step": (0,)}),
+            Sample((np.zeros(3),), {"start": (), "stop": (), "step": ()}),
+        ],
     )
 )
 
 
 def _pad_type(x: TensorType, low: Shape, high: Shape, interior: Shape, value: float) -> TensorType:
-    require(
-        len(low) == len(high) == len(interior) == len(x.shape),
-        "pad",
-        f"needs low, high and interior for each axis of {x}",
-    )
-    require(min((*low, *high, *interior), default=0) >= 0, "pad", "takes no negative widths")
+    if not len(low) == len(high) == len(interior) == len(x.shape):
+        raise ShapeError(f"pad: needs low, high and interior for each axis of {x}")
+    if min((*low, *high, *interior), default=0) < 0:
+        raise ShapeError("pad: takes no negative widths")
+    if not x.is_float and converted(np.asarray(value), x.dtype) != value:
+        raise DTypeError(f"pad: {x} cannot hold {value!r}")
     shape = tuple(
         before + after + length + gap * max(length - 1, 0)
         for length, before, after, gap in zip(x.shape, low, high, interior, strict=True)
@@ -183,7 +202,7 @@ def _pad_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
     return None if change is None else pad(change, **{**parameters_of(node), "value": 0.0})
 
 
-def _pad_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Sequence[Tensor]:
+def _pad_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Cotangents:
     (x,), widths = inputs_of(node), parameters_of(node)
     places = _interior(x, widths["low"], widths["interior"])
     return (
@@ -201,6 +220,8 @@ def _pad_samples() -> list[Sample]:
     return [
         Sample((np.arange(6.0).reshape(2, 3),), widths),
         Sample((np.zeros((0, 3)),), widths),
+        Sample((np.arange(12.0).reshape(4, 3).T[::2],), widths),
+        Sample((np.asarray(3.0),), {"low": (), "high": (), "interior": (), "value": 1.0}),
         Sample((np.arange(3.0),), {"low": (1,), "high": (1,), "interior": (0,), "value": 7.0}),
     ]
 
@@ -215,7 +236,11 @@ pad = register(
         _pad_transpose,
         samples=_pad_samples,
         failures=lambda: [
-            Sample((np.zeros(3),), {"low": (-1,), "high": (0,), "interior": (0,), "value": 0.0})
+            Sample((np.zeros(3),), {"low": (-1,), "high": (0,), "interior": (0,), "value": 0.0}),
+            Sample((np.zeros(3),), {"low": (), "high": (0,), "interior": (0,), "value": 0.0}),
+            Sample(
+                (np.zeros(3, int),), {"low": (0,), "high": (1,), "interior": (0,), "value": 0.5}
+            ),
         ],
     )
 )
@@ -224,8 +249,11 @@ pad = register(
 
 
 def _concatenate_type(*types: TensorType, axis: int) -> TensorType:
+    if not types:
+        raise ShapeError("concatenate: needs at least one tensor")
     first = types[0]
-    require(0 <= axis < len(first.shape), "concatenate", f"axis {axis} is not an axis of {first}")
+    if not 0 <= axis < len(first.shape):
+        raise ShapeError(f"concatenate: axis {axis} is not an axis of {first}")
     for type_ in types[1:]:
         if type_.dtype != first.dtype:
             raise DTypeError(f"concatenate takes tensors of one type, got {first} and {type_}")
@@ -234,7 +262,8 @@ def _concatenate_type(*types: TensorType, axis: int) -> TensorType:
             for index, (a, b) in enumerate(zip(type_.shape, first.shape, strict=True))
             if index != axis
         )
-        require(fits, "concatenate", f"{first} and {type_} differ outside axis {axis}")
+        if not fits:
+            raise ShapeError(f"concatenate: {first} and {type_} differ outside axis {axis}")
     total = sum(type_.shape[axis] for type_ in types)
     return TensorType((*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype)
 
@@ -255,9 +284,7 @@ def _concatenate_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
     return concatenate(*filled, axis=parameters_of(node)["axis"])
 
 
-def _concatenate_transpose(
-    node: Tensor, cotangent: Tensor, linear: Linear
-) -> Sequence[Tensor | None]:
+def _concatenate_transpose(node: Tensor, cotangent: Tensor, linear: Linear) -> Cotangents:
     axis, inputs = parameters_of(node)["axis"], inputs_of(node)
     ends = list(accumulate(x.shape[axis] for x in inputs))
     results: list[Tensor | None] = []
@@ -280,7 +307,14 @@ concatenate = register(
         samples=lambda: [
             Sample((np.zeros((2, 3)), np.ones((2, 1)), np.zeros((2, 0))), {"axis": 1}),
             Sample((np.arange(3.0), np.arange(2.0)), {"axis": 0}),
+            Sample((np.ones((2, 3)).T, np.zeros((3, 4))[:, ::2]), {"axis": 1}),
         ],
-        failures=lambda: [Sample((np.zeros((2, 3)), np.zeros((3, 3))), {"axis": 1})],
+        failures=lambda: [
+            Sample((np.zeros((2, 3)), np.zeros((3, 3))), {"axis": 1}),
+            Sample((np.zeros(2), np.zeros((2, 1))), {"axis": 0}),
+            Sample((np.zeros(2), np.zeros(2, "float32")), {"axis": 0}),
+            Sample((np.zeros(()), np.zeros(())), {"axis": 0}),
+            Sample((), {"axis": 0}),
+        ],
     )
 )

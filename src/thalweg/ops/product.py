@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from thalweg.errors import DTypeError
+from thalweg.errors import DTypeError, ShapeError
 from thalweg.graph import Array, Primitive, Sample, Tensor, TensorType, register
 from thalweg.ops.binary import plus
-from thalweg.ops.declare import inputs_of, parameters_of, require, require_kind
-from thalweg.ops.layout import Linear, Tangents
+from thalweg.ops.declare import (
+    Cotangents,
+    Linear,
+    Tangents,
+    inputs_of,
+    parameters_of,
+    require_kind,
+)
 
 
 def _swapped(shape: tuple[int, ...], swap: bool) -> tuple[int, int]:
@@ -23,17 +27,15 @@ def _matmul_type(a: TensorType, b: TensorType, transpose_a: bool, transpose_b: b
     if a.dtype != b.dtype:
         raise DTypeError(f"matmul takes tensors of one type, got {a} and {b}")
     matched = len(a.shape) == len(b.shape) >= 2 and a.shape[:-2] == b.shape[:-2]
-    require(matched, "matmul", f"takes matrices with equal batch axes, got {a} and {b}")
-    (rows, inner), (inner_b, columns) = (
-        _swapped(a.shape, transpose_a),
-        _swapped(b.shape, transpose_b),
-    )
-    flags = "ᵀ" if transpose_a else "", "ᵀ" if transpose_b else ""
-    require(
-        inner == inner_b,
-        "matmul",
-        f"inner lengths differ: {a}{flags[0]} has {inner} columns, {b}{flags[1]} {inner_b} rows",
-    )
+    if not matched:
+        raise ShapeError(f"matmul: takes matrices with equal batch axes, got {a} and {b}")
+    rows, inner = _swapped(a.shape, transpose_a)
+    inner_b, columns = _swapped(b.shape, transpose_b)
+    if inner != inner_b:
+        left, right = f"{a}{'ᵀ' if transpose_a else ''}", f"{b}{'ᵀ' if transpose_b else ''}"
+        raise ShapeError(
+            f"matmul: inner lengths differ: {left} has {inner} columns, {right} {inner_b} rows"
+        )
     return TensorType((*a.shape[:-2], rows, columns), a.dtype)
 
 
@@ -51,19 +53,19 @@ def _matmul_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
     )
 
 
-def _product(a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> Tensor:
-    return matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
-
-
-def _matmul_transpose(node: Tensor, cotangent: Tensor, linear: Linear) -> Sequence[Tensor | None]:
+def _matmul_transpose(node: Tensor, cotangent: Tensor, linear: Linear) -> Cotangents:
     """C = A B gives dA = dC Bᵀ and dB = Aᵀ dC; flags absorb every transpose."""
     (a, b), flags = inputs_of(node), parameters_of(node)
     ta, tb = flags["transpose_a"], flags["transpose_b"]
     da = db = None
-    if linear[0]:
-        da = _product(b, cotangent, tb, True) if ta else _product(cotangent, b, False, not tb)
-    if linear[1]:
-        db = _product(cotangent, a, True, ta) if tb else _product(a, cotangent, not ta, False)
+    if linear[0] and ta:
+        da = matmul(b, cotangent, transpose_a=tb, transpose_b=True)
+    elif linear[0]:
+        da = matmul(cotangent, b, transpose_a=False, transpose_b=not tb)
+    if linear[1] and tb:
+        db = matmul(cotangent, a, transpose_a=True, transpose_b=ta)
+    elif linear[1]:
+        db = matmul(a, cotangent, transpose_a=not ta, transpose_b=False)
     return da, db
 
 
@@ -71,6 +73,9 @@ def _matmul_flops(node: Tensor) -> int:
     a = inputs_of(node)[0]
     inner = _swapped(a.shape, parameters_of(node)["transpose_a"])[1]
     return 2 * inner * node.size
+
+
+_PLAIN = {"transpose_a": False, "transpose_b": False}
 
 
 def _matmul_samples() -> list[Sample]:
@@ -86,10 +91,9 @@ def _matmul_samples() -> list[Sample]:
         for ta in (False, True)
         for tb in (False, True)
     ]
-    plain = {"transpose_a": False, "transpose_b": False}
-    batched = Sample((rng.normal(size=(5, 2, 3)), rng.normal(size=(5, 3, 1))), plain)
-    empty = Sample((np.zeros((2, 0)), np.zeros((0, 3))), plain)
-    strided = Sample((rng.normal(size=(4, 6))[::2, ::2], rng.normal(size=(3, 2))), plain)
+    batched = Sample((rng.normal(size=(5, 2, 3)), rng.normal(size=(5, 3, 1))), _PLAIN)
+    empty = Sample((np.zeros((2, 0)), np.zeros((0, 3))), _PLAIN)
+    strided = Sample((rng.normal(size=(4, 6))[::2, ::2], rng.normal(size=(3, 2))), _PLAIN)
     return [*samples, batched, empty, strided]
 
 
@@ -104,10 +108,11 @@ matmul = register(
         flops=_matmul_flops,
         samples=_matmul_samples,
         failures=lambda: [
-            Sample(
-                (np.zeros((2, 3)), np.zeros((2, 3))), {"transpose_a": False, "transpose_b": False}
-            ),
-            Sample((np.zeros(3), np.zeros((3, 2))), {"transpose_a": False, "transpose_b": False}),
+            Sample((np.zeros((2, 3)), np.zeros((2, 3))), _PLAIN),
+            Sample((np.zeros(3), np.zeros((3, 2))), _PLAIN),
+            Sample((np.zeros((4, 2, 3)), np.zeros((5, 3, 2))), _PLAIN),
+            Sample((np.zeros((2, 3)), np.zeros((3, 2), "float32")), _PLAIN),
+            Sample((np.zeros((2, 2), bool), np.zeros((2, 2), bool)), _PLAIN),
         ],
     )
 )

@@ -2,13 +2,12 @@
 
 Types: Python and NumPy scalars, and 0-dimensional tensors, take the type of the larger tensor
 beside them unless their kind is higher; otherwise the wider of two types of one kind wins, and
-bool < integer < float (an integer beside float32 becomes float32).
+bool < unsigned < integer < float (an integer beside float32 becomes float32).
 Shapes: NumPy's rules; a size-1 or missing axis is repeated, written as a ``broadcast`` node.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -24,6 +23,9 @@ DType = np.dtype[Any]
 
 def common_dtype(first: DType, second: DType) -> DType:
     """The type that two tensors are computed in.
+
+    Raises:
+        DTypeError: for uint64 beside a signed type, which no whole type holds.
 
     >>> common_dtype(np.dtype("int64"), np.dtype("float32")).name
     'float32'
@@ -46,46 +48,65 @@ def is_weak(value: Any) -> bool:
     return isinstance(value, (bool, int, float, np.generic))
 
 
+_RANK = {"b": 0, "u": 1, "i": 2, "f": 3}
+
+
 def weak_dtype(value: Any, partner: DType) -> DType:
-    """The type of a scalar beside a tensor."""
-    if isinstance(value, (bool, np.bool_)):
+    """The type that a scalar and its partner are computed in."""
+    if isinstance(value, (bool, np.bool_)) or partner.kind == "f":
         return partner
-    is_integer = isinstance(value, (int, np.integer))
-    if partner.kind == "f" or (is_integer and partner.kind != "b"):
+    if isinstance(value, int) and partner.kind in "iu":
         return partner
-    return DTYPES["int64" if is_integer else "float32"]
+    own = as_array(value).dtype
+    if _RANK[own.kind] <= _RANK[partner.kind]:
+        return partner
+    return own if partner.kind == "b" or own.kind == "f" else common_dtype(own, partner)
 
 
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
-
-
-def result_dtype(values: Sequence[Any]) -> DType:
-    """The type that values are computed in together.
-
-    Scalars, and 0-dimensional tensors beside larger ones of their kind, do not widen the others:
-    a float64 learning rate times float32 gradients is float32.
-    """
-    strong = [as_tensor(value).type for value in values if not is_weak(value)]
+def _scalars_dtype(strong: list[Tensor], values: list[Any]) -> DType:
+    """The type of values, of which those that are not tensors are scalars."""
     if not strong:
         return reduce(common_dtype, (as_tensor(value).dtype for value in values))
-    shaped = [type_ for type_ in strong if type_.shape]
-    dtype = reduce(common_dtype, (type_.dtype for type_ in shaped or strong))
-    for type_ in strong:
-        if _RANK[type_.dtype.kind] > _RANK[dtype.kind]:
-            dtype = common_dtype(dtype, type_.dtype)
+    shaped = [tensor for tensor in strong if tensor.type.shape]
+    dtype = reduce(common_dtype, (tensor.dtype for tensor in shaped or strong))
+    for tensor in strong:
+        if _RANK[tensor.dtype.kind] > _RANK[dtype.kind]:
+            dtype = common_dtype(dtype, tensor.dtype)
     for value in values:
-        if is_weak(value):
+        if not isinstance(value, Tensor):
             dtype = weak_dtype(value, dtype)
     return dtype
 
 
 def same_dtype(*values: Any) -> tuple[Tensor, ...]:
-    """The values as tensors of one type."""
-    dtype = result_dtype(values)
+    """The values as tensors of one type.
+
+    Raises:
+        DTypeError: when they have no common type, or a whole number does not fit it.
+    """
+    given = [value if is_weak(value) else as_tensor(value) for value in values]
+    strong = [value for value in given if isinstance(value, Tensor)]
+    if len(strong) == len(given) and all(item.dtype == strong[0].dtype for item in strong):
+        return tuple(strong)
+    dtype = _scalars_dtype(strong, given)
     return tuple(
-        constant(as_array(value, dtype)) if is_weak(value) else convert(as_tensor(value), dtype)
-        for value in values
+        convert(value, dtype) if isinstance(value, Tensor) else scalar(value, dtype)
+        for value in given
     )
+
+
+def scalar(value: Any, dtype: DType) -> Tensor:
+    """A number as a 0-dimensional tensor of a type.
+
+    Raises:
+        DTypeError: for a whole number outside the type's range.
+    """
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= int(value) <= np.iinfo(dtype).max:
+        raise DTypeError(
+            f"{value!r} does not fit {dtype.name}, the type of the tensor beside it; "
+            "convert the tensor with astype"
+        )
+    return constant(as_array(value, dtype))
 
 
 def convert(tensor: Tensor, dtype: DType) -> Tensor:
@@ -99,6 +120,10 @@ def common_shape(*shapes: Shape) -> Shape:
     Raises:
         ShapeError: naming the shapes that do not fit.
     """
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
+    if sum(map(bool, shapes)) == 1:
+        return next(shape for shape in shapes if shape)
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError as error:

@@ -11,15 +11,17 @@ counters (16k … 16k + 15, 0), then their second words, so that vector code wri
 from __future__ import annotations
 
 import math
+import operator
 
 import numpy as np
 
+from thalweg.errors import SettingError, ShapeError
 from thalweg.graph import DTYPES, Array, Primitive, Sample, Shape, TensorType, register
-from thalweg.ops.declare import require
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 _BLOCK = 16
+_MASK = 0xFFFFFFFF
 
 
 def threefry(key: Array, first: Array, second: Array) -> tuple[Array, Array]:
@@ -38,14 +40,16 @@ def threefry(key: Array, first: Array, second: Array) -> tuple[Array, Array]:
 
 
 def _key_check(name: str, key: TensorType) -> None:
-    require(
-        key.shape == (2,) and key.dtype == DTYPES["uint32"], name, f"a key is uint32[2], got {key}"
-    )
+    if key.shape != (2,) or key.dtype != DTYPES["uint32"]:
+        raise ShapeError(f"{name}: a key is uint32[2], got {key}")
 
 
 def _bits_type(key: TensorType, shape: Shape) -> TensorType:
     _key_check("random_bits", key)
-    require(math.prod(shape) < 2**37, "random_bits", f"shape {shape} exhausts the counter")
+    if min(shape, default=0) < 0:
+        raise ShapeError(f"random_bits: shape {shape} has a negative length")
+    if math.prod(shape) > 2**33:
+        raise ShapeError(f"random_bits: shape {shape} exhausts the counter")
     return TensorType(shape, DTYPES["uint32"])
 
 
@@ -71,7 +75,12 @@ random_bits = register(
         _bits_type,
         _bits_value,
         samples=_key_samples,
-        failures=lambda: [Sample((np.zeros(2),), {"shape": (3,)})],
+        failures=lambda: [
+            Sample((np.zeros(2),), {"shape": (3,)}),
+            Sample((np.zeros(3, "uint32"),), {"shape": (3,)}),
+            Sample((np.zeros(2, "uint32"),), {"shape": (-3,)}),
+            Sample((np.zeros(2, "uint32"),), {"shape": (2**17, 2**17)}),
+        ],
     )
 )
 
@@ -79,7 +88,8 @@ random_bits = register(
 def _fold_type(key: TensorType, number: TensorType) -> TensorType:
     _key_check("fold_in", key)
     right = number.shape == () and number.dtype == DTYPES["uint32"]
-    require(right, "fold_in", f"takes a uint32 number, got {number}")
+    if not right:
+        raise ShapeError(f"fold_in: takes a uint32 number, got {number}")
     return key
 
 
@@ -96,7 +106,11 @@ fold_in_bits = register(
         _fold_type,
         _fold_value,
         samples=lambda: [Sample((np.array([7, 9], "uint32"), np.asarray(3, "uint32")))],
-        failures=lambda: [Sample((np.array([7, 9], "uint32"), np.asarray(3)))],
+        failures=lambda: [
+            Sample((np.array([7, 9], "uint32"), np.asarray(3))),
+            Sample((np.array([7, 9], "uint32"), np.zeros(1, "uint32"))),
+            Sample((np.array([7, 9]), np.asarray(3, "uint32"))),
+        ],
     )
 )
 
@@ -104,17 +118,45 @@ fold_in_bits = register(
 def key_from_seed(*numbers: int) -> Array:
     """A key from a seed and further whole numbers (an epoch, a site), as an array.
 
-    Each number is split in 32-bit words, which are folded in one after the other.
+    Each number is split in two 32-bit words, which are folded in one after the other.
 
-    >>> key_from_seed(0, 1).shape
-    (2,)
+    Args:
+        numbers: of at most 64 bits, signed or not (-1 and 2⁶⁴ - 1 have the same bits).
+
+    Raises:
+        SettingError: for a number that is not whole, or has more than 64 bits.
+
+    >>> key_from_seed(0, 1)
+    array([2077675668, 3527550608], dtype=uint32)
     """
-    key = np.zeros(2, np.uint32)
+    key = (0, 0)
     for number in numbers:
-        words = (number & 0xFFFFFFFF, (number >> 32) & 0xFFFFFFFF)
-        for word in words:
-            key = _fold_value(key, np.asarray(word, np.uint32))
-    return key
+        value = _seed(number)
+        key = _fold_words(_fold_words(key, value & _MASK), value >> 32 & _MASK)
+    return np.array(key, np.uint32)
+
+
+def _seed(number: int) -> int:
+    try:
+        value = operator.index(number)
+    except TypeError as error:
+        raise SettingError(f"a seed is a whole number, got {number!r}") from error
+    if not -(2**63) <= value < 2**64:
+        raise SettingError(f"a seed has at most 64 bits, got one of {value.bit_length()}")
+    return value
+
+
+def _fold_words(key: tuple[int, int], number: int) -> tuple[int, int]:
+    """As :func:`_fold_value`, on Python's integers: thirty times as fast for a single number."""
+    keys = (*key, key[0] ^ key[1] ^ int(_PARITY))
+    x0, x1 = (number + keys[0]) & _MASK, (1 + keys[1]) & _MASK
+    for group in range(5):
+        for rotation in _ROTATIONS[group % 2]:
+            x0 = (x0 + x1) & _MASK
+            x1 = ((x1 << rotation | x1 >> (32 - rotation)) & _MASK) ^ x0
+        x0 = (x0 + keys[(group + 1) % 3]) & _MASK
+        x1 = (x1 + keys[(group + 2) % 3] + group + 1) & _MASK
+    return x0, x1
 
 
 def permutation(key: Array, count: int) -> Array:

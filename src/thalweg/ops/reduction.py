@@ -11,7 +11,7 @@ import numpy as np
 from thalweg.errors import ShapeError
 from thalweg.graph import DTYPES, Array, Primitive, Sample, Shape, Tensor, TensorType, register
 from thalweg.ops.binary import div, eq, mul
-from thalweg.ops.declare import inputs_of, parameters_of, require, require_kind
+from thalweg.ops.declare import inputs_of, parameters_of, require_kind
 from thalweg.ops.repetition import reduce_sum, reduced_type, spread
 from thalweg.ops.unary import cast
 
@@ -19,9 +19,8 @@ from thalweg.ops.unary import cast
 def _max_type(x: TensorType, axes: Shape) -> TensorType:
     require_kind("reduce_max", x, "fiu")
     result = reduced_type("reduce_max", x, axes)
-    require(
-        all(x.shape[axis] > 0 for axis in axes), "reduce_max", f"{x} has no element to choose from"
-    )
+    if not (all(x.shape[axis] > 0 for axis in axes)):
+        raise ShapeError(f"reduce_max: {x} has no element to choose from")
     return result
 
 
@@ -52,10 +51,16 @@ reduce_max = register(
         flops=_input_flops,
         samples=lambda: [
             Sample((np.sin(np.arange(24.0)).reshape(2, 3, 4),), {"axes": (0, 2)}),
+            Sample((np.sin(np.arange(24.0)).reshape(4, 6).T[::2],), {"axes": (1,)}),
+            Sample((np.zeros((0, 3)),), {"axes": (1,)}),
             Sample((np.cos(np.arange(6.0)),), {"axes": (0,)}),
             Sample((np.asarray(2.0),), {"axes": ()}),
         ],
-        failures=lambda: [Sample((np.zeros((0, 3)),), {"axes": (0,)})],
+        failures=lambda: [
+            Sample((np.zeros((0, 3)),), {"axes": (0,)}),
+            Sample((np.zeros((2, 3)),), {"axes": (2,)}),
+            Sample((np.array([True]),), {"axes": (0,)}),
+        ],
     )
 )
 
@@ -77,7 +82,14 @@ argmax = register(
         _argmax_type,
         _argmax_value,
         flops=_input_flops,
-        samples=lambda: [Sample((np.sin(np.arange(24.0)).reshape(4, 6),), {"axis": 1})],
-        failures=lambda: [Sample((np.zeros((2, 3)),), {"axis": 2})],
+        samples=lambda: [
+            Sample((np.sin(np.arange(24.0)).reshape(4, 6),), {"axis": 1}),
+            Sample((np.array([[1.0, 2.0, 2.0], [0.0, -0.0, 0.0]]).T[::-1],), {"axis": 0}),
+            Sample((np.zeros((0, 3)),), {"axis": 1}),
+        ],
+        failures=lambda: [
+            Sample((np.zeros((2, 3)),), {"axis": 2}),
+            Sample((np.zeros((0, 3)),), {"axis": 0}),
+        ],
     )
 )

@@ -1,20 +1,34 @@
-"""Repeating elements and summing them up: ``broadcast`` and ``reduce_sum``, transposes."""
+"""Repeating elements and summing over them: ``broadcast`` and ``reduce_sum``.
+
+Each is the other's transpose.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from thalweg.errors import ShapeError
 from thalweg.graph import Array, Primitive, Sample, Shape, Tensor, TensorType, constant, register
-from thalweg.ops.declare import inputs_of, parameters_of, require, require_kind
-from thalweg.ops.layout import Linear, moved_tangent, reshape
+from thalweg.ops.declare import (
+    Cotangents,
+    Linear,
+    inputs_of,
+    moved,
+    parameters_of,
+    require_kind,
+)
+from thalweg.ops.layout import reshape
 
 
 def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
-    tail = shape[len(shape) - len(x.shape) :] if len(shape) >= len(x.shape) else None
-    fits = tail is not None and all(old in {1, new} for old, new in zip(x.shape, tail, strict=True))
-    require(fits, "broadcast", f"cannot repeat {x} to shape {shape}")
+    lead = len(shape) - len(x.shape)
+    fits = (
+        lead >= 0
+        and min(shape, default=0) >= 0
+        and all(old in {1, new} for old, new in zip(x.shape, shape[lead:], strict=True))
+    )
+    if not fits:
+        raise ShapeError(f"broadcast: cannot repeat {x} to shape {shape}")
     return TensorType(shape, x.dtype)
 
 
@@ -22,7 +36,7 @@ def _broadcast_value(x: Array, shape: Shape) -> Array:
     return np.broadcast_to(x, shape)
 
 
-def _broadcast_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Sequence[Tensor]:
+def _broadcast_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Cotangents:
     (x,) = inputs_of(node)
     lead = node.ndim - x.ndim
     repeated = tuple(
@@ -40,15 +54,20 @@ broadcast = register(
         "layout",
         _broadcast_type,
         _broadcast_value,
-        moved_tangent,
+        moved,
         _broadcast_transpose,
         samples=lambda: [
             Sample((np.arange(3.0),), {"shape": (2, 3)}),
             Sample((np.arange(2.0).reshape(2, 1),), {"shape": (4, 2, 3)}),
             Sample((np.asarray(5.0),), {"shape": (2, 0)}),
             Sample((np.ones((1, 1)),), {"shape": (1, 3)}),
+            Sample((np.ones((3, 2)).T[:, ::2],), {"shape": (3, 2, 2)}),
+            Sample((np.ones((0, 1)),), {"shape": (0, 4)}),
         ],
-        failures=lambda: [Sample((np.zeros(3),), {"shape": (3, 2)})],
+        failures=lambda: [
+            Sample((np.zeros(3),), {"shape": (3, 2)}),
+            Sample((np.zeros(()),), {"shape": (-1,)}),
+        ],
         inline=True,
     )
 )
@@ -57,7 +76,8 @@ broadcast = register(
 def reduced_type(name: str, x: TensorType, axes: Shape) -> TensorType:
     """The type left when axes are reduced."""
     valid = list(axes) == sorted(set(axes)) and all(0 <= axis < len(x.shape) for axis in axes)
-    require(valid, name, f"axes {axes} are not ascending axes of {x}")
+    if not valid:
+        raise ShapeError(f"{name}: axes {axes} are not ascending axes of {x}")
     kept = tuple(length for axis, length in enumerate(x.shape) if axis not in axes)
     return TensorType(kept, x.dtype)
 
@@ -77,7 +97,7 @@ def spread(reduced: Tensor, axes: Shape, shape: Shape) -> Tensor:
     return broadcast(reshape(reduced, shape=kept), shape=shape)
 
 
-def _sum_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Sequence[Tensor]:
+def _sum_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Cotangents:
     return (spread(cotangent, parameters_of(node)["axes"], inputs_of(node)[0].shape),)
 
 
@@ -91,7 +111,7 @@ reduce_sum = register(
         "reduction",
         _sum_type,
         _sum_value,
-        moved_tangent,
+        moved,
         _sum_transpose,
         flops=_input_flops,
         samples=lambda: [
@@ -99,8 +119,10 @@ reduce_sum = register(
             Sample((np.arange(6.0).reshape(2, 3),), {"axes": (0, 1)}),
             Sample((np.zeros((0, 3)),), {"axes": (0,)}),
             Sample((np.asarray(2.0),), {"axes": ()}),
+            Sample((np.arange(12.0).reshape(3, 4).T[::2],), {"axes": (1,)}),
         ],
         failures=lambda: [
+            Sample((np.array([True]),), {"axes": (0,)}),
             Sample((np.zeros((2, 3)),), {"axes": (2,)}),
             Sample((np.zeros((2, 3)),), {"axes": (1, 0)}),
         ],
@@ -110,7 +132,8 @@ reduce_sum = register(
 
 def full_like(x: Tensor, value: float) -> Tensor:
     """A number repeated to a tensor's type."""
-    return broadcast(constant(np.asarray(value, x.dtype)), shape=x.shape)
+    number = constant(np.asarray(value, x.dtype))
+    return broadcast(number, shape=x.shape) if x.shape else number
 
 
 def zeros_like(x: Tensor) -> Tensor:

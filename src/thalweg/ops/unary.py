@@ -1,45 +1,57 @@
 """Elementwise functions of one input.
 
 Conventions at kinks: the derivative of ``abs`` at 0 is 0, that of ``sign``, ``floor`` and ``round``
-is 0 everywhere, that of ``sqrt`` at 0 is infinite. NaN goes in, NaN comes out.
+is 0 everywhere, that of ``sqrt`` at 0 is infinite. NaN goes in, NaN comes out. ``cast`` to whole
+numbers drops the fraction; what lies beyond the type's range becomes its nearest number, and NaN
+becomes 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from thalweg.graph import Array, Primitive, Sample, Tensor, TensorType, as_dtype, register
-from thalweg.ops.declare import inputs_of, real_samples, require_kind, same_type, unary
+from thalweg.graph import (
+    Array,
+    Primitive,
+    Sample,
+    Tensor,
+    TensorType,
+    as_dtype,
+    converted,
+    register,
+)
+from thalweg.ops.declare import (
+    Cotangents,
+    Linear,
+    Tangents,
+    inputs_of,
+    moved,
+    real_samples,
+    require_kind,
+    same_type,
+    unary,
+)
 
 
-def _special(name: str) -> Any:
-    def evaluate(x: Array) -> Array:
-        import scipy.special
+def _logistic_value(x: Array) -> Array:
+    from scipy.special import expit
 
-        return getattr(scipy.special, name)(x)
-
-    return evaluate
+    return expit(x)
 
 
-def _linear(node: Tensor, tangents: tuple[Tensor | None, ...]) -> Tensor | None:
-    """The tangent of a linear function of one input: the function of the tangent."""
-    assert node.source is not None
-    (change,) = tangents
-    return None if change is None else node.source.primitive(change, **node.source.parameters)
+def _erf_value(x: Array) -> Array:
+    from scipy.special import erf
 
-
-def _same(x: Array) -> Array:
-    return x
+    return erf(x)
 
 
 # ------------------------------------------------------------------ linear in the input
 
 
-def _neg_transpose(node: Tensor, cotangent: Tensor, _: tuple[bool, ...]) -> Sequence[Tensor]:
+def _neg_transpose(_node: Tensor, cotangent: Tensor, _linear: Linear) -> Cotangents:
     return (neg(cotangent),)
 
 
@@ -49,7 +61,7 @@ neg = register(
         "elementwise",
         same_type("neg", "fi"),
         np.negative,
-        _linear,
+        moved,
         _neg_transpose,
         flops=1,
         samples=lambda: [Sample((array,)) for array in real_samples(-3, 3)],
@@ -58,8 +70,12 @@ neg = register(
 )
 
 
-def _pass(node: Tensor, cotangent: Tensor, _: tuple[bool, ...]) -> Sequence[Tensor]:
+def _pass(_node: Tensor, cotangent: Tensor, _linear: Linear) -> Cotangents:
     return (cotangent,)
+
+
+def _same_value(x: Array) -> Array:
+    return x
 
 
 identity = register(
@@ -67,8 +83,8 @@ identity = register(
         "identity",
         "elementwise",
         same_type("identity", "fiub"),
-        _same,
-        _linear,
+        _same_value,
+        moved,
         _pass,
         samples=lambda: [Sample((array,)) for array in real_samples(-3, 3)],
     )
@@ -79,7 +95,7 @@ stop_gradient = register(
         "stop_gradient",
         "elementwise",
         same_type("stop_gradient", "fiub"),
-        _same,
+        _same_value,
         samples=lambda: [Sample((array,)) for array in real_samples(-3, 3)],
     )
 )
@@ -90,15 +106,15 @@ def _cast_type(x: TensorType, dtype: np.dtype[Any]) -> TensorType:
 
 
 def _cast_value(x: Array, dtype: np.dtype[Any]) -> Array:
-    return x.astype(dtype)
+    return converted(np.asarray(x), dtype)
 
 
-def _cast_tangent(node: Tensor, tangents: tuple[Tensor | None, ...]) -> Tensor | None:
+def _cast_tangent(node: Tensor, tangents: Tangents) -> Tensor | None:
     (change,) = tangents
     return None if change is None or not node.type.is_float else cast(change, dtype=node.dtype)
 
 
-def _cast_transpose(node: Tensor, cotangent: Tensor, _: tuple[bool, ...]) -> Sequence[Tensor]:
+def _cast_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Cotangents:
     return (cast(cotangent, dtype=inputs_of(node)[0].dtype),)
 
 
@@ -121,40 +137,35 @@ cast = register(
 
 # ------------------------------------------------------------------ exponentials, logarithms
 
-exp = unary("exp", np.exp, lambda x, y: y, flops=1, ulp=2)
-expm1 = unary("expm1", np.expm1, lambda x, y: y + 1.0, ulp=2)
-log = unary("log", np.log, lambda x, y: 1.0 / x, domain=(0.1, 5.0), ulp=2)
-log1p = unary("log1p", np.log1p, lambda x, y: 1.0 / (1.0 + x), domain=(-0.8, 5.0), ulp=2)
-sqrt = unary("sqrt", np.sqrt, lambda x, y: 0.5 / y, domain=(0.1, 5.0))
+exp = unary("exp", np.exp, lambda _, y: y, flops=1, ulp=2)
+expm1 = unary("expm1", np.expm1, lambda _, y: y + 1.0, ulp=2)
+log = unary("log", np.log, lambda x, _: 1.0 / x, domain=(0.1, 5.0), ulp=2)
+log1p = unary("log1p", np.log1p, lambda x, _: 1.0 / (1.0 + x), domain=(-0.8, 5.0), ulp=2)
+sqrt = unary("sqrt", np.sqrt, lambda _, y: 0.5 / y, domain=(0.1, 5.0))
 
 # ------------------------------------------------------------------ trigonometric, sigmoids
 
-
-def _sin_derivative(x: Tensor, y: Tensor) -> Tensor:
-    return cos(x)
-
-
-sin = unary("sin", np.sin, _sin_derivative, ulp=2)
-cos = unary("cos", np.cos, lambda x, _: neg(sin(x)), ulp=2)
-tanh = unary("tanh", np.tanh, lambda x, y: 1.0 - y * y, ulp=2)
+sin = unary("sin", np.sin, lambda x, _: cos(x), ulp=2)
+cos = unary("cos", np.cos, lambda x, _: -sin(x), ulp=2)
+tanh = unary("tanh", np.tanh, lambda _, y: 1.0 - y * y, ulp=2)
 
 
-def _logistic_derivative(x: Tensor, y: Tensor) -> Tensor:
+def _logistic_slope(x: Tensor, y: Tensor) -> Tensor:
     return y * logistic(-x)
 
 
-logistic = unary("logistic", _special("expit"), _logistic_derivative, flops=3, ulp=2)
-erf = unary("erf", _special("erf"), lambda x, y: exp(-(x * x)) * (2.0 / math.sqrt(math.pi)), ulp=2)
+logistic = unary("logistic", _logistic_value, _logistic_slope, flops=3, ulp=2)
+erf = unary("erf", _erf_value, lambda x, _: exp(-(x * x)) * (2.0 / math.sqrt(math.pi)), ulp=2)
 
 # ------------------------------------------------------------------ kinks and steps
 
 
-def _sign(x: Array) -> Array:
+def _sign_value(x: Array) -> Array:
     return np.sign(x)
 
 
-abs_ = unary("abs", np.abs, lambda x, y: sign(x), kinds="fi", domain=(0.2, 3.0))
-sign = unary("sign", _sign, kinds="fi")
+abs_ = unary("abs", np.abs, lambda x, _: sign(x), kinds="fi")
+sign = unary("sign", _sign_value, kinds="fiu")
 floor = unary("floor", np.floor)
 round_ = unary("round", np.rint)
 
@@ -170,7 +181,13 @@ not_ = register(
         "elementwise",
         _not_type,
         np.invert,
-        samples=lambda: [Sample((np.array([True, False]),)), Sample((np.array([5, 0]),))],
+        samples=lambda: [
+            Sample((np.array([True, False]),)),
+            Sample((np.array([[5, 0], [-1, 7]]),)),
+            Sample((np.array([[5, 0], [255, 7]], "uint8").T,)),
+            Sample((np.zeros(0, "uint32"),)),
+            Sample((np.asarray(3),)),
+        ],
         failures=lambda: [Sample((np.zeros(2),))],
     )
 )

@@ -31,9 +31,10 @@ def fit_table(
     *,
     task: Literal["auto"] | Task = "auto",
     kinds: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
     hidden: Sequence[int] = TableSettings.hidden,
     activation: str | Layer = TableSettings.activation,
-    dropout: float = TableSettings.dropout,
+    dropout: float | None = None,
     epochs: int = TableSettings.epochs,
     batch_size: int | None = None,
     learning_rate: float | Schedule | None = None,
@@ -56,16 +57,18 @@ def fit_table(
 
     Args:
         source: a path (CSV, TSV, Parquet), a built-in name (``iris``, ``digits``, ``wine``,
-            ``breast_cancer``, ``diabetes``), a pandas, polars or pyarrow frame, or a dict of columns.
+            ``breast_cancer``, ``diabetes``), a pandas, polars or pyarrow frame, a dict of columns.
         target: the column to predict.
         task: ``classification``, ``regression``, or ``auto`` by the target's values.
         kinds: kinds of columns that overrule what is inferred, as in ``{"zip": "category"}``.
+        drop: columns to leave out, such as one that is known only after the target.
         hidden: units of each hidden layer.
         activation: name or layer that follows each hidden layer.
-        dropout: share of hidden units left out while training, in [0, 1).
+        dropout: share of hidden units left out while training, in [0, 1); None chooses 0.2, and
+            0.1 for large tables.
         epochs: passes over the training rows at most.
         batch_size: rows of a batch; None chooses by the number of training rows.
-        learning_rate: number or schedule; None takes the optimiser's default.
+        learning_rate: number or schedule; None chooses a cosine that suits the batches.
         optimizer: name or optimiser.
         early_stopping: patience in epochs, a rule, or None.
         clip: bound of the gradient's norm, or a clipping.
@@ -129,11 +132,11 @@ def fit_prepared(
     x, y = prepared.x, prepared.y
     try:
         run = fit(
-            settings.network(prepared.outputs),
+            settings.network(prepared.outputs, len(train)),
             x[train],
             y[train],
             loss="cross_entropy" if prepared.task == "classification" else "squared_error",
-            optimizer=settings.rule(),
+            optimizer=settings.rule(len(train)),
             batch_size=settings.batch(len(train)),
             epochs=settings.epochs,
             validation=(x[validation], y[validation]) if len(validation) else None,
@@ -186,7 +189,7 @@ def _record(
         "table": prepared.table.origin,
         "task": prepared.task,
         "split": {"train": train, "validation": validation, "test": held_out},
-        "dropout": settings.dropout,
+        "dropout": settings.dropout_rate(train),
         "test": _finite(test),
         "baselines": {name: _finite(metrics) for name, metrics in baselines.items()},
     }

@@ -69,6 +69,29 @@ def comparison(results: Mapping[str, Metrics]) -> str:
     )
 
 
+def verdict(network: Metrics, baselines: Mapping[str, Metrics]) -> str:
+    """A sentence where a baseline beats the network, by log loss or by RMSE; else empty.
+
+    >>> verdict({"rmse": 2.0}, {"mean": {"rmse": 3.0}, "linear model": {"rmse": 1.5}})
+    'The linear model has the lower RMSE (1.5000 against 2.0000) and may serve this table better.'
+    """
+    measure = "log_loss" if "log_loss" in network else "rmse"
+    better = {
+        name: metrics[measure]
+        for name, metrics in baselines.items()
+        if metrics[measure] < network[measure]
+    }
+    if not better:
+        return ""
+    name = min(better, key=lambda key: better[key])
+    article = "" if name == "logistic regression" else "the "
+    sentence = (
+        f"{article}{name} has the lower {TITLES[measure]} ({figure(better[name])} against "
+        f"{figure(network[measure])}) and may serve this table better."
+    )
+    return sentence[0].upper() + sentence[1:]
+
+
 def figure(value: float) -> str:
     """A metric for people: four decimals near 1, thousands without.
 
@@ -80,4 +103,5 @@ def figure(value: float) -> str:
     size = abs(value)
     if size >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4f}" if size < 10 else f"{value:.2f}"
+    text = f"{value:.4f}" if size < 10 else f"{value:.2f}"
+    return text.removeprefix("-") if float(text) == 0 else text

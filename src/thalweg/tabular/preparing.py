@@ -75,6 +75,7 @@ def prepare_table(
     *,
     task: Literal["auto"] | Task = "auto",
     kinds: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> PreparedTable:
@@ -85,6 +86,7 @@ def prepare_table(
         target: the column to predict.
         task: ``classification``, ``regression``, or ``auto`` by the target's values.
         kinds: kinds of columns that overrule what is inferred.
+        drop: columns to leave out, such as one that is known only after the target.
         fractions: shares of training, validation and test rows; they add up to 1.
         seed: of the split.
 
@@ -97,7 +99,7 @@ def prepare_table(
     >>> prepared.task, prepared.x.shape, [len(rows) for rows in prepared.split]
     ('classification', (178, 13), [106, 36, 36])
     """
-    table = open_table(source)
+    table = _without(open_table(source), drop, target)
     schema = infer_schema(table, target, task, kinds)
     table = table.take(rows_with_target(table, schema))
     if schema.task == "classification":
@@ -110,6 +112,16 @@ def prepare_table(
     numbers = NumberTarget.fit(table.column(target)[split.train], target, schema.target)
     y = numbers.encode(table.column(target), table)
     return _encoded(table, schema, split, numbers, y, ())
+
+
+def _without(table: Table, drop: Sequence[str], target: str) -> Table:
+    if isinstance(drop, str):
+        raise SettingError(f"drop takes a list of columns, such as [{drop!r}], got {drop!r}")
+    for name in drop:
+        table.column(name)
+        if name == target:
+            raise SettingError(f"{name!r} is the target and cannot be left out")
+    return table.select(name for name in table.names if name not in drop) if drop else table
 
 
 def _encoded(

@@ -12,7 +12,7 @@ from thalweg.data.metrics import Metrics
 from thalweg.data.table import Note, plural
 from thalweg.errors import FileError
 from thalweg.model import Model
-from thalweg.tabular.judging import comparison
+from thalweg.tabular.judging import comparison, verdict
 from thalweg.tabular.preparing import PreparedTable
 from thalweg.training.history import History, Timing
 
@@ -60,7 +60,9 @@ class TableRun:
             return "no rows were held out for a test"
         results = {"network": self.test, **self.baselines}
         tested = plural(len(self.prepared.split.test), "test row")
-        return f"Results on {tested} that no training saw\n\n{comparison(results)}"
+        text = f"Results on {tested} that no training saw\n\n{comparison(results)}"
+        doubt = verdict(self.test, self.baselines)
+        return f"{text}\n\n{doubt}" if doubt else text
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``model.safetensors`` into a folder, atomically; the folder is made if need be.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _REDRAWS_PER_SECOND = 10
 _PLAIN_LINES = 10
+_ROOM = 4
 
 
 def terminal_display(*, always: bool, stream: TextIO | None = None) -> Display:
@@ -46,7 +47,7 @@ def clock(seconds: float) -> str:
     """
     if not math.isfinite(seconds):
         return "?"
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
@@ -64,10 +65,10 @@ def losses(progress: Progress) -> str:
     """The current losses and the best epoch, in words."""
     parts = [f"training loss {_figure(progress.loss)}"]
     if "validation_loss" in progress.latest:
-        parts.append(f"validation loss {_figure(progress.latest['validation_loss'])}")
+        parts.append(f"validation {_figure(progress.latest['validation_loss'])}")
     if progress.best_epoch:
         parts.append(f"best epoch {progress.best_epoch}")
-    return "   ".join(parts)
+    return ", ".join(parts)
 
 
 def _figure(value: float) -> str:
@@ -110,7 +111,7 @@ class LineDisplay(Display):
         """A line after each tenth of the epochs."""
         if progress.epoch < self._next and progress.epoch < progress.epochs:
             return
-        self._say(f"epoch {progress.epoch}/{progress.epochs}   {losses(progress)}")
+        self._say(f"epoch {progress.epoch}/{progress.epochs}: {losses(progress)}")
         tenth = max(1, progress.epochs // _PLAIN_LINES)
         self._next = (progress.epoch // tenth + 1) * tenth
 
@@ -188,7 +189,7 @@ class LiveDisplay(Display):
         now = time.monotonic()
         if self._live is not None and now - self._drawn >= 1 / _REDRAWS_PER_SECOND:
             self._drawn = now
-            self._live.update(_picture(progress), refresh=True)
+            self._live.update(_picture(progress, self._console.width), refresh=True)
 
     def finish(self, progress: Progress, reason: str) -> None:
         """Take the bar away and leave one line."""
@@ -202,8 +203,11 @@ class LiveDisplay(Display):
             self._live = None
 
 
-def _picture(progress: Progress) -> Any:
-    """Two lines: the bar between epoch and time left, then the figures."""
+def _picture(progress: Progress, width: int) -> Any:
+    """Two lines: the bar between epoch and time left, then the figures.
+
+    The second leaves room for the ``^C`` that a terminal writes behind it.
+    """
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -214,9 +218,12 @@ def _picture(progress: Progress) -> Any:
     line.add_column(ratio=1)
     line.add_column(no_wrap=True, justify="right")
     running = min(progress.epoch + 1, progress.epochs)
+    bound = "≤ " if progress.best_epoch else ""  # early stopping may end it sooner
     line.add_row(
         Text(f"epoch {running}/{progress.epochs}"),
         ProgressBar(total=max(progress.total_steps, 1), completed=progress.step),
-        Text(f"{clock(progress.seconds_left)} left"),
+        Text(f"{bound}{clock(progress.seconds_left)} left"),
     )
-    return Group(line, Text(losses(progress), no_wrap=True, overflow="ellipsis"))
+    figures = Text(losses(progress))
+    figures.truncate(max(width - _ROOM, 1), overflow="ellipsis")
+    return Group(line, figures)

@@ -125,11 +125,12 @@ class StepGraph:
 
     def __init__(self, recipe: Recipe, state: State, batch: Batch) -> None:
         self.recipe = recipe
+        self._settings = recipe.settings()
         self._groups: dict[str, list[str]] = {
             "parameters": list(state.parameters),
             "slots": list(state.slots),
             "states": list(state.states),
-            "settings": list(recipe.settings()),
+            "settings": list(self._settings),
         }
         names, types = self._signature(state, batch)
         self._has_weights = batch.weights is not None
@@ -165,7 +166,7 @@ class StepGraph:
             *state.parameters.values(),
             *state.slots.values(),
             *state.states.values(),
-            *self.recipe.settings().values(),
+            *self._settings.values(),
             *(np.asarray(number, np.int64) for number in numbers),
             run.key,
             batch.x,

@@ -10,10 +10,25 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from thalweg.compiler.passes.rules import RULES, Rule, uniform_constant
-from thalweg.graph import Graph, Source, Tensor, apply, labelled
+from thalweg.errors import SettingError
+from thalweg.graph import (
+    Graph,
+    Source,
+    Tensor,
+    apply,
+    constant,
+    defer,
+    is_constant,
+    labelled,
+    source_of,
+    type_of,
+)
 
 _SMALL = 64
 _LIMIT = 100
+
+PASSES = ("fold-constants", "merge-equal", "uniform-constant")
+"""What simplification does besides the rules of the table."""
 
 
 class Simplified(NamedTuple):
@@ -29,108 +44,124 @@ def simplify(graph: Graph, disabled: Collection[str] = ()) -> Simplified:
     Args:
         graph: any graph; it is left as it is.
         disabled: names of rules to leave out, besides those of the table also ``fold-constants``
-            and ``merge-equal``.
+            (compute what depends on constants alone), ``merge-equal`` (compute equal nodes once)
+            and ``uniform-constant`` (store an array of one number as the number).
 
     Returns:
         The new graph (same inputs, same outputs in value) and the count of each rule's uses.
+
+    Raises:
+        SettingError: a name in ``disabled`` is no rule.
     """
+    known = {rule.name for rule in RULES} | set(PASSES)
+    unknown = sorted(set(disabled) - known)
+    if unknown:
+        raise SettingError(f"no rule is called {unknown[0]!r}; known: {', '.join(sorted(known))}")
     work = _Simplifier(disabled)
     for tensor in graph.inputs:
-        work.now[id(tensor)] = tensor
-    for tensor in graph.constants:
-        work.now[id(tensor)] = work.constant(tensor)
+        work.settle(tensor, tensor)
     for node in graph.nodes:
         with labelled(*node.label):
-            work.now[id(node)] = work.node(node)
-    outputs = tuple(work.now[id(tensor)] for tensor in graph.outputs)
+            work.simplified(node)
+    outputs = tuple(work.simplified(tensor) for tensor in graph.outputs)
     return Simplified(Graph(graph.inputs, outputs), work.fired)
 
 
 class _Simplifier:
+    """One pass over one graph.
+
+    Attributes:
+        done: by identity, what a tensor has become; what is done is its own result.
+        known: by how a node is made, the first node made so.
+    """
+
     def __init__(self, disabled: Collection[str]) -> None:
         self.disabled = frozenset(disabled)
         self.rules = _by_primitive(self.disabled)
-        self.now: dict[int, Tensor] = {}
+        self.make = defer if "fold-constants" in self.disabled else apply
+        self.done: dict[int, Tensor] = {}
+        self.kept: list[Tensor] = []
         self.known: dict[Any, Tensor] = {}
         self.fired: Counter[str] = Counter()
 
-    def constant(self, tensor: Tensor) -> Tensor:
-        """A constant, repeated from one number where it can be, shared with an equal one."""
-        if "uniform-constant" not in self.disabled:
-            uniform = uniform_constant(tensor)
-            if uniform is not None:
-                self.fired["uniform-constant"] += 1
-                return self.rewrite(uniform)
-        if tensor.size > _SMALL or "merge-equal" in self.disabled:
-            return tensor
-        return self.known.setdefault((tensor.type, tensor.numpy().tobytes()), tensor)
+    def settle(self, tensor: Tensor, result: Tensor) -> None:
+        """Remember what a tensor has become (and keep both, so that identities stay unique)."""
+        self.kept += (tensor, result)
+        self.done[id(tensor)] = self.done[id(result)] = result
 
-    def node(self, node: Tensor) -> Tensor:
-        """A node over simplified inputs."""
-        assert node.source is not None
-        primitive, inputs, parameters = node.source
-        inputs = tuple(self.now[id(item)] for item in inputs)
-        return self.rewrite(self.build(Source(primitive, inputs, parameters)))
-
-    def build(self, source: Source) -> Tensor:
-        """Apply the primitive; all-constant inputs compute at once."""
-        result = apply(*source)
-        if result.value is not None and result.source is None:
-            self.fired["fold-constants"] += 1
-            return self.constant(result)
-        return result
+    def simplified(self, tensor: Tensor) -> Tensor:
+        """What a tensor has become."""
+        if id(tensor) not in self.done:
+            self.settle(tensor, self.rewrite(tensor))
+        return self.done[id(tensor)]
 
     def rewrite(self, tensor: Tensor) -> Tensor:
         """Apply rules until none fires, then share the node with an equal one."""
         for _ in range(_LIMIT):
+            if id(tensor) in self.done:
+                return self.done[id(tensor)]
+            tensor = self.over_simplified(tensor)
             replaced = self.step(tensor)
             if replaced is None:
                 break
             tensor = replaced
-        return self.merged(tensor)
+        return self.constant(tensor) if is_constant(tensor) else self.merged(tensor)
+
+    def over_simplified(self, tensor: Tensor) -> Tensor:
+        """The node over simplified inputs; computed at once where all of them are constants."""
+        if is_constant(tensor):
+            return tensor
+        source = source_of(tensor)
+        inputs = tuple(self.simplified(item) for item in source.inputs)
+        if all(new is old for new, old in zip(inputs, source.inputs, strict=True)):
+            return tensor
+        result = self.make(source.primitive, inputs, source.parameters)
+        if result.value is not None and tensor.value is None:
+            self.fired["fold-constants"] += 1
+        return result
 
     def step(self, tensor: Tensor) -> Tensor | None:
         """The tensor after the first rule that fires."""
-        source = tensor.source
-        if source is None:
+        if is_constant(tensor):
             return None
-        for rule in self.rules.get(source.primitive.name, ()):
-            replaced = rule.rewrite(source, tensor)
+        for rule in self.rules.get(source_of(tensor).primitive.name, ()):
+            replaced = rule.rewrite(tensor)
             if replaced is not None:
                 self.fired[rule.name] += 1
-                return self.inner(replaced)
+                return replaced
         return None
 
-    def inner(self, tensor: Tensor) -> Tensor:
-        """A replacement whose own new inputs are simplified too."""
-        source = tensor.source
-        if source is None:
-            return self.constant(tensor) if tensor.value is not None else tensor
-        inputs = tuple(
-            item if self.is_known(item) else self.rewrite(item) for item in source.inputs
-        )
-        if all(new is old for new, old in zip(inputs, source.inputs, strict=True)):
-            return tensor
-        return self.build(Source(source.primitive, inputs, source.parameters))
-
-    def is_known(self, tensor: Tensor) -> bool:
-        """Whether a tensor is simplified already."""
-        return tensor.source is None or self.known.get(_key(tensor)) is tensor
+    def constant(self, tensor: Tensor) -> Tensor:
+        """A constant, repeated from one number where it can be, shared with an equal one."""
+        array = tensor.numpy()
+        if "uniform-constant" not in self.disabled:
+            uniform = uniform_constant(tensor)
+            if uniform is not None:
+                self.fired["uniform-constant"] += 1
+                return self.simplified(uniform)
+        plain = tensor if tensor.source is None else constant(array)
+        if array.size > _SMALL or "merge-equal" in self.disabled:
+            return plain
+        return self.known.setdefault((type_of(array), array.tobytes()), plain)
 
     def merged(self, tensor: Tensor) -> Tensor:
         """The first tensor made the same way."""
-        if tensor.source is None or "merge-equal" in self.disabled:
+        if "merge-equal" in self.disabled:
             return tensor
-        first = self.known.setdefault(_key(tensor), tensor)
+        first = self.known.setdefault(_key(source_of(tensor)), tensor)
         if first is not tensor:
             self.fired["merge-equal"] += 1
         return first
 
 
-def _key(tensor: Tensor) -> Any:
-    assert tensor.source is not None
-    primitive, inputs, parameters = tensor.source
-    return primitive.name, tuple(map(id, inputs)), tuple(parameters.items())
+def _key(source: Source) -> Any:
+    """How a node is made. Numbers stand as text, which tells 0.0 from -0.0."""
+    primitive, inputs, parameters = source
+    written = tuple(
+        (name, repr(value) if isinstance(value, float) else value)
+        for name, value in parameters.items()
+    )
+    return primitive.name, tuple(map(id, inputs)), written
 
 
 def _by_primitive(disabled: frozenset[str]) -> dict[str, list[Rule]]:

@@ -1,0 +1,117 @@
+"""What ``thalweg train`` says, for people, for programs, or hardly at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from thalweg.cli.console import Output, say, say_entry, say_report, tell, tell_notes
+from thalweg.cli.folders import MODEL
+from thalweg.optim.schedules import Schedule
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from thalweg.tabular import PreparedTable, TableRun, TableSettings
+    from thalweg.training.history import Display
+
+
+@dataclass(frozen=True)
+class Talk:
+    """How much is said, and to whom.
+
+    Attributes:
+        json: one JSON line for each epoch and one for the results, nothing else.
+        quiet: warnings only.
+    """
+
+    json: bool = False
+    quiet: bool = False
+
+    @property
+    def _plain(self) -> bool:
+        return not self.json and not self.quiet
+
+    def table(self, prepared: PreparedTable) -> None:
+        """What the columns are, what was noticed, and how the rows are split."""
+        if not self._plain:
+            tell_notes(prepared.notes, warnings_only=True)
+            return
+        say_report(dataclasses.replace(prepared.schema, notes=prepared.notes).report())
+        train, validation, test = (f"{len(rows):,}" for rows in prepared.split)
+        say()
+        say_entry("rows", f"{train} for training, {validation} for validation, {test} for the test")
+
+    def plan(self, prepared: PreparedTable, settings: TableSettings) -> None:
+        """The network and how it is trained, in two lines."""
+        if not self._plain:
+            return
+        count = len(prepared.split.train)
+        inputs, outputs = prepared.x.shape[1], prepared.outputs
+        shape = "-".join(map(str, (inputs, *settings.hidden, outputs)))
+        network = settings.network(outputs, count)
+        dropout = settings.dropout_rate(count)
+        extra = f", dropout {dropout:g}" if dropout else ""
+        parameters = network.summary(inputs).parameters
+        say_entry("network", f"{shape}, {settings.activation}{extra}: {parameters:,} parameters")
+        rule = settings.rule(count)
+        rate = rule.learning_rate
+        falling = isinstance(rate, Schedule)
+        value = getattr(rate, "initial", rate)
+        say_entry(
+            "training",
+            f"{settings.optimizer}, learning rate {value:.2g}"
+            f"{' falling to 0' if falling else ''}, batches of {settings.batch(count)}, "
+            f"at most {settings.epochs} epochs, seed {settings.seed}",
+        )
+        say()
+
+    def display(self) -> Display | bool:
+        """What shows the training."""
+        from thalweg.training.display import JsonDisplay, terminal_display
+
+        if self.json:
+            return JsonDisplay(cast("TextIO", Output()))
+        return False if self.quiet else terminal_display(always=True)
+
+    def results(self, run: TableRun, file: str, place: Path) -> None:
+        """The test results, where the model is, and how to use it."""
+        if run.stop_reason == "interrupted":
+            tell("note", _interrupted(run, place))
+        if self.json:
+            from thalweg.training.display import write_json_line
+
+            write_json_line(cast("TextIO", Output()), _summary(run, place))
+        elif not self.quiet:
+            say(f"\n{run.report()}\n")
+            say(f"model     {place / MODEL}")
+            words = ("thalweg", "predict", str(place / MODEL), file, "--out", "predictions.csv")
+            say(f"use it    {shlex.join(words)}")
+
+
+def _interrupted(run: TableRun, place: Path) -> str:
+    done = len(run.history.rows)
+    epochs = "before the first epoch ended" if not done else f"after epoch {done}"
+    return (
+        f"interrupted {epochs}; what was learned is kept. To go on, repeat the command with "
+        f"--out {place} --resume"
+    )
+
+
+def _summary(run: TableRun, place: Path) -> dict[str, object]:
+    train, validation, test = (len(rows) for rows in run.prepared.split)
+    return {
+        "model": str(place / MODEL),
+        "task": run.prepared.task,
+        "target": run.prepared.target.name,
+        "rows": {"train": train, "validation": validation, "test": test},
+        "stop_reason": run.stop_reason,
+        "epochs": len(run.history.rows),
+        "best_epoch": run.best_epoch,
+        "seconds": round(run.timing.seconds, 3),
+        "test": run.test,
+        "baselines": dict(run.baselines),
+    }

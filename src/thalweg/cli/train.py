@@ -1,0 +1,188 @@
+"""``thalweg train``: from a table to a trained, tested and saved model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import typer
+
+from thalweg.cli import options
+from thalweg.cli.console import tell
+from thalweg.cli.folders import CHECKPOINT, check_former, claimed, new_folder
+from thalweg.cli.talk import Talk
+from thalweg.errors import SettingError
+from thalweg.tabular.settings import TableSettings
+
+if TYPE_CHECKING:
+    from thalweg.tabular import PreparedTable, TableRun
+
+_CHECKPOINT_EVERY = 5  # epochs
+
+
+def train(
+    file: options.File,
+    target: options.Target = None,
+    task: options.Task = "auto",
+    kind: options.Kinds = None,
+    drop: options.Drop = None,
+    hidden: options.Hidden = options.HIDDEN,
+    activation: options.Activation = options.ACTIVATION,
+    dropout: options.Dropout = None,
+    epochs: options.Epochs = options.EPOCHS,
+    early_stopping: options.Patience = options.PATIENCE,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    optimizer: options.Optimizer = options.OPTIMIZER,
+    clip: options.Clip = None,
+    seed: options.Seed = 0,
+    out: options.Out = None,
+    overwrite: options.Overwrite = False,
+    resume: options.Resume = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a network to predict one column of a table from the others.
+
+    Rows are split in training, validation and test rows (60, 20 and 20 %). The model with the
+    lowest validation loss is tested beside simple baselines and saved as DIR/model.safetensors.
+
+    Ctrl-C stops training: what was learned so far is tested and saved, and the exit code is 1.
+    A second Ctrl-C gives up at once; --resume goes on with either, bit for bit.
+    """
+    settings = TableSettings(
+        hidden=parse_hidden(hidden),
+        activation=activation,
+        dropout=dropout,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        early_stopping=parse_patience(early_stopping),
+        clip=clip,
+        seed=seed,
+    )
+    settings.check()
+    talk = Talk(json=json, quiet=quiet)
+    place = _place(file, out, resume=resume)
+    with claimed(place):
+        prepared = _prepared(file, target, task, kind or (), drop or (), seed)
+        talk.table(prepared)
+        _check_place(place, prepared, overwrite=overwrite, resume=resume)
+        talk.plan(prepared, settings)
+        run = _run(prepared, settings, talk, place, resume=resume)
+    talk.results(run, file, place)
+    if run.stop_reason == "interrupted":
+        raise typer.Exit(1)
+
+
+def parse_hidden(text: str) -> tuple[int, ...]:
+    """Layer sizes from text; empty text gives no hidden layer.
+
+    >>> parse_hidden("64, 32"), parse_hidden("")
+    ((64, 32), ())
+
+    Raises:
+        SettingError: anything but whole numbers between commas.
+    """
+    words = [word.strip() for word in text.split(",")] if text.strip() else []
+    try:
+        return tuple(int(word) for word in words)
+    except ValueError as error:
+        raise SettingError(
+            f"--hidden takes whole numbers between commas, such as 64,64, got {text!r}"
+        ) from error
+
+
+def parse_patience(epochs: int) -> int | None:
+    """The patience of early stopping; 0 means none.
+
+    Raises:
+        SettingError: a negative number.
+    """
+    if epochs < 0:
+        raise SettingError(f"--early-stopping {epochs} is negative; 0 turns it off")
+    return epochs or None
+
+
+def parse_kinds(given: Sequence[str]) -> dict[str, str]:
+    """Kinds by column.
+
+    >>> parse_kinds(["zip=category"])
+    {'zip': 'category'}
+
+    Raises:
+        SettingError: no ``=``.
+    """
+    pairs = [item.rpartition("=") for item in given]
+    for item, (column, _, kind) in zip(given, pairs, strict=True):
+        if not column or not kind:
+            raise SettingError(f"--kind takes COLUMN=KIND, such as zip=category, got {item!r}")
+    return {column: kind for column, _, kind in pairs}
+
+
+def _place(file: str, out: str | None, *, resume: bool) -> Path:
+    if out is not None:
+        return Path(out)
+    if resume:
+        raise SettingError("--resume needs the folder of the run: --out DIR")
+    return new_folder(file)
+
+
+def _prepared(
+    file: str, target: str | None, task: str, kinds: Sequence[str], drop: Sequence[str], seed: int
+) -> PreparedTable:
+    from thalweg.tabular import open_table, prepare_table
+
+    table = open_table(file)
+    if target is None:
+        target = _default_target(file, table.names)
+    wanted = cast("Any", task)
+    return prepare_table(table, target, task=wanted, kinds=parse_kinds(kinds), drop=drop, seed=seed)
+
+
+def _default_target(file: str, names: Sequence[str]) -> str:
+    from thalweg.data.builtin import BUILTIN_NAMES
+
+    if file in BUILTIN_NAMES:
+        return "target"
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    raise SettingError(f"name the column to predict with --target; {file} has {shown}")
+
+
+def _check_place(place: Path, prepared: PreparedTable, *, overwrite: bool, resume: bool) -> None:
+    if not overwrite:
+        said = check_former(place, prepared.table.origin, prepared.target.name)
+        if said and not resume:
+            tell("note", said)
+    checkpoint = place / CHECKPOINT
+    if resume and not checkpoint.exists():
+        tell("note", f"{checkpoint} is not there, so that training starts from the beginning")
+    if not resume and checkpoint.exists():
+        tell("note", f"{checkpoint}, of an unfinished run, will be replaced; --resume uses it")
+
+
+def _run(
+    prepared: PreparedTable, settings: TableSettings, talk: Talk, place: Path, *, resume: bool
+) -> TableRun:
+    from thalweg.tabular import fit_prepared
+
+    checkpoint = place / CHECKPOINT
+    try:
+        run = fit_prepared(
+            prepared,
+            settings,
+            checkpoint=checkpoint,
+            checkpoint_every=_CHECKPOINT_EVERY,
+            resume=resume,
+            progress=talk.display(),
+        )
+        run.save(place)
+    except KeyboardInterrupt:
+        if checkpoint.exists():
+            tell("note", f"to go on, repeat the command with --out {place} --resume")
+        raise
+    if run.stop_reason != "interrupted":
+        checkpoint.unlink(missing_ok=True)
+    return run

@@ -1,0 +1,50 @@
+"""Descriptions: frozen dataclasses for layers, losses, optimisers, schedules and their kin.
+
+A description is data. Its fields declare their own constraints (:func:`setting`, :func:`size`,
+:func:`option`, ...), from which validation, JSON conversion, help texts and generic tests follow::
+
+    description ::= dataclass registered under a family and a name
+    field       ::= setting | size | option | flag | part | parts | plain data
+    setting     ::= a number that the compiled program takes as input (never a constant in it)
+
+Numeric settings may be replaced by tensors (:func:`replace_settings`), which is how a training
+step is traced once and run with any learning rate.
+"""
+
+from thalweg.descriptions.constraints import (
+    Constraint,
+    constraints,
+    flag,
+    option,
+    part,
+    parts,
+    setting,
+    size,
+)
+from thalweg.descriptions.description import Description
+from thalweg.descriptions.families import Family, family, make, members, name_of, register
+from thalweg.descriptions.plain import Plain, from_plain, to_plain
+from thalweg.descriptions.settings import replace_settings, settings_of
+
+__all__ = [
+    "Constraint",
+    "Description",
+    "Family",
+    "Plain",
+    "constraints",
+    "family",
+    "flag",
+    "from_plain",
+    "make",
+    "members",
+    "name_of",
+    "option",
+    "part",
+    "parts",
+    "register",
+    "replace_settings",
+    "setting",
+    "settings_of",
+    "size",
+    "to_plain",
+]
