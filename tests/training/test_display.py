@@ -172,7 +172,7 @@ def test_json_writes_what_is_not_finite_as_null():
         ("epochs", "trained 3 epochs in 1.5 s, weights of epoch 2 kept"),
         (
             "early stopping",
-            "trained 3 epochs in 1.5 s: no improvement since epoch 2, whose weights",
+            "trained 3 epochs in 1.5 s: no improvement since epoch 2, whose",
         ),
         ("interrupted", "trained 3 epochs in 1.5 s: interrupted, weights of epoch 2 kept"),
         ("callback", "trained 3 epochs in 1.5 s: stopped by a callback, weights of epoch 2 kept"),

@@ -102,7 +102,8 @@ def _fitted_line(line: str, width: int) -> str:
         return line
     if line.startswith("- "):
         return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False)
-    return line[: max(width - 1, 1)] + "…"
+    end = "-" if set(line) == {"-"} else "…"
+    return line[: max(width - 1, 1)] + end
 
 
 def say_report(report: str) -> None:

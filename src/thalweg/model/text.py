@@ -57,7 +57,7 @@ def _record_entries(record: Mapping[str, Plain]) -> Iterator[tuple[str, str]]:
                 yield name.replace("_", " "), _inline(value)
         elif value and all(isinstance(item, dict) for item in value.values()):
             yield from _record_entries(value)
-        elif not any(isinstance(item, list) for item in value.values()):
+        elif value and not any(isinstance(item, list) for item in value.values()):
             yield name.replace("_", " "), _inline(value)
 
 

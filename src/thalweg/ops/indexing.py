@@ -146,10 +146,10 @@ def _plan(
     picks: dict[int, Tensor] = {}
     for axis, (entry, length) in enumerate(zip(entries, x.shape, strict=False)):
         if isinstance(entry, int):
-            if not -length <= entry < length:
-                raise ShapeError(f"index {entry} is outside axis {axis} of {x.type}")
+            _check_inside(entry, x, axis)
             bounds[axis] = (entry % length, entry % length + 1, 1)
         elif isinstance(entry, Tensor):
+            _check_inside(entry, x, axis)
             picks[axis] = _counted_from_start(entry, length)
         else:
             start, stop, step = entry.indices(length)
@@ -158,6 +158,15 @@ def _plan(
             else:
                 picks[axis] = constant(np.arange(start, stop, step))
     return bounds, picks
+
+
+def _check_inside(entry: int | Tensor, x: Tensor, axis: int) -> None:
+    """Refuse indices, as far as they are known, that are outside an axis."""
+    known = np.asarray(entry if isinstance(entry, int) else entry.value)
+    if known.dtype.kind in "iu":
+        outside = known[(known < -x.shape[axis]) | (known >= x.shape[axis])]
+        if outside.size:
+            raise ShapeError(f"index {outside.flat[0]} is outside axis {axis} of {x.type}")
 
 
 def _spread(picks: dict[int, Tensor], entries: Sequence[Any]) -> list[Tensor | None]:

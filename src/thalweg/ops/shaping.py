@@ -41,7 +41,7 @@ def axes_of(x: Tensor, axis: Axis) -> Shape:
     """
     if axis is None:
         return tuple(range(x.ndim))
-    given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    given = axis if isinstance(axis, Sequence) else (axis,)
     axes = sorted(axis_of(x, item) for item in given)
     if len(set(axes)) != len(axes):
         raise ShapeError(f"axis {axis} names an axis twice")
@@ -180,7 +180,8 @@ def pad(x: Any, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor
 
 def arange(length: int, dtype: DTypeLike = "int64") -> Tensor:
     """0, 1, …, length - 1."""
-    return index.iota(length=operator.index(length), dtype=as_dtype(dtype))
+    (count,) = as_shape((length,))
+    return index.iota(length=count, dtype=as_dtype(dtype))
 
 
 def zeros(shape: int | Sequence[int], dtype: DTypeLike = "float32") -> Tensor:

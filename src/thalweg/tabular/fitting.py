@@ -13,6 +13,7 @@ from thalweg.data.relations import Task
 from thalweg.data.targets import ClassTarget
 from thalweg.descriptions import Plain
 from thalweg.errors import NonFiniteError
+from thalweg.model import Model
 from thalweg.nn.layer import Layer
 from thalweg.optim.optimizers import Optimizer
 from thalweg.optim.schedules import Schedule
@@ -150,24 +151,30 @@ def fit_prepared(
             resume=resume,
         )
     except NonFiniteError as error:
-        error.run = _tested(error.run, prepared, settings) if error.run is not None else None
+        if error.run is not None:
+            error.run = _table_run(error.run, prepared, settings, {}, {})
         raise
-    return _tested(run, prepared, settings)
+    model = _named(run.model, prepared)
+    return _table_run(run, prepared, settings, judge(model, prepared), judge_baselines(prepared))
 
 
-def _tested(run: TrainedRun, prepared: PreparedTable, settings: TableSettings) -> TableRun:
+def _named(model: Model, prepared: PreparedTable) -> Model:
+    """The model with the table's columns and classes."""
     target = prepared.target
-    model = dataclasses.replace(
-        run.model,
-        encoder=prepared.encoder,
-        target=target,
-        classes=target.classes if isinstance(target, ClassTarget) else None,
-    )
-    test = judge(model, prepared)
-    baselines = judge_baselines(prepared)
+    classes = target.classes if isinstance(target, ClassTarget) else None
+    return dataclasses.replace(model, encoder=prepared.encoder, target=target, classes=classes)
+
+
+def _table_run(
+    run: TrainedRun,
+    prepared: PreparedTable,
+    settings: TableSettings,
+    test: Metrics,
+    baselines: Mapping[str, Metrics],
+) -> TableRun:
     record = {**run.model.record, **_record(prepared, settings, test, baselines)}
     return TableRun(
-        dataclasses.replace(model, record=record),
+        dataclasses.replace(_named(run.model, prepared), record=record),
         run.history,
         run.timing,
         prepared,

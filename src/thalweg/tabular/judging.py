@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from thalweg.data.baseline import classification_baselines, regression_baselines
 from thalweg.data.metrics import Metrics, classification_metrics, regression_metrics
+from thalweg.errors import NonFiniteError
 from thalweg.model import Model
 from thalweg.tabular.preparing import PreparedTable
 
@@ -23,13 +26,24 @@ TITLES = {
 
 
 def judge(model: Model, prepared: PreparedTable) -> Metrics:
-    """The model's metrics on the test rows; empty where there are none."""
+    """The model's metrics on the test rows; empty where there are none.
+
+    Raises:
+        NonFiniteError: the predictions are NaN or infinite.
+    """
     rows = prepared.split.test
     if not len(rows):
         return {}
-    if prepared.task == "classification":
-        return classification_metrics(prepared.y[rows], model.predict_proba(prepared.x[rows]))
-    return regression_metrics(prepared.values[rows], model.predict(prepared.x[rows]))
+    classes = prepared.task == "classification"
+    found = (model.predict_proba if classes else model.predict)(prepared.x[rows])
+    if not np.isfinite(found).all():
+        raise NonFiniteError(
+            "the trained network predicts NaN or infinity for test rows; try a learning_rate ten "
+            "times smaller, or clip=1.0"
+        )
+    if classes:
+        return classification_metrics(prepared.y[rows], found)
+    return regression_metrics(prepared.values[rows], found)
 
 
 def judge_baselines(prepared: PreparedTable) -> dict[str, Metrics]:

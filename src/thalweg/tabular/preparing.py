@@ -99,19 +99,28 @@ def prepare_table(
     >>> prepared.task, prepared.x.shape, [len(rows) for rows in prepared.split]
     ('classification', (178, 13), [106, 36, 36])
     """
+    splitting = _split_seed(seed)
     table = _without(open_table(source), drop, target)
     schema = infer_schema(table, target, task, kinds)
     table = table.take(rows_with_target(table, schema))
     if schema.task == "classification":
         classes = ClassTarget.fit(table.column(target), target)
         y = classes.encode(table.column(target), table)
-        split = split_rows(len(table), fractions, labels=y, seed=seed)
+        split = split_rows(len(table), fractions, labels=y, seed=splitting)
         rare = split_notes(classes.decode(y), fractions)
         return _encoded(table, schema, split, classes, y, rare)
-    split = split_rows(len(table), fractions, seed=seed)
+    split = split_rows(len(table), fractions, seed=splitting)
     numbers = NumberTarget.fit(table.column(target)[split.train], target, schema.target)
     y = numbers.encode(table.column(target), table)
     return _encoded(table, schema, split, numbers, y, ())
+
+
+def _split_seed(seed: Any) -> int:
+    """The seed as the split takes it, in 32 bits."""
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**63:
+        raise SettingError(f"seed must be a whole number from 0 to 2^63 - 1, got {seed!r}")
+    return int(seed) % 2**32
 
 
 def _without(table: Table, drop: Sequence[str], target: str) -> Table:
