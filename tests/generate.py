@@ -36,6 +36,7 @@ DISCONTINUOUS = frozenset(
 )
 """Primitives that may turn an error of one unit in the last place into a large one."""
 
+KEY = TensorType((2,), np.dtype("uint32"))
 NUMBERS = (0.0, -0.0, 1.0, -1.0, 2.0, 0.5, -4.0, 0.3, math.inf, math.nan)
 
 
@@ -49,6 +50,9 @@ class Program:
     def __repr__(self) -> str:
         return f"{self.graph}\ninputs = {self.inputs}"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # how Hypothesis shows it
+        printer.text(repr(self))
+
 
 class Maker:
     """Grows a program node by node."""
@@ -60,6 +64,7 @@ class Maker:
         kinds = [*dtypes, *dtypes, "int64", "bool", "uint32"]
         types = [TensorType(self.shape(), np.dtype(self.pick(kinds))) for _ in range(self.small(1))]
         types.append(TensorType(self.shape(), np.dtype(self.pick(list(dtypes)))))
+        types.append(KEY)
         self.inputs = [placeholder(type_, f"x{n}") for n, type_ in enumerate(types)]
         self.values = [self.array(type_) for type_ in types]
         self.pool = list(self.inputs)
@@ -322,8 +327,7 @@ def iota(make: Maker, name: str) -> Tensor:
 
 
 def _key(make: Maker) -> Tensor:
-    keys = [t for t in make.pool if t.type == TensorType((2,), np.dtype("uint32"))]
-    return make.pick(keys) if keys else constant(make.rng.integers(0, 2**32, 2, np.uint32))
+    return make.pick([tensor for tensor in make.pool if tensor.type == KEY])
 
 
 @builder("random_bits")

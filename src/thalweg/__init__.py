@@ -116,6 +116,7 @@ from thalweg.ops.functions import sum_ as sum  # noqa: A004
 from thalweg.optim.clipping import ClipNorm, ClipValue
 from thalweg.optim.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
 from thalweg.optim.schedules import ConstantRate, Cosine, Schedule, StepDecay, WarmUp
+from thalweg.tabular import TableRun, TableSettings, fit_table
 from thalweg.training.fit import TrainedRun, fit
 from thalweg.training.history import Display, Epoch, History, Progress
 from thalweg.training.stopping import EarlyStopping
@@ -175,6 +176,8 @@ __all__ = [
     "Step",
     "StepDecay",
     "Swish",
+    "TableRun",
+    "TableSettings",
     "Tanh",
     "Tensor",
     "ThalwegError",
@@ -197,6 +200,7 @@ __all__ = [
     "exp",
     "expm1",
     "fit",
+    "fit_table",
     "floor",
     "fold_in",
     "gelu",

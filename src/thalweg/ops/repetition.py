@@ -88,7 +88,7 @@ def _sum_type(x: TensorType, axes: Shape) -> TensorType:
 
 
 def _sum_value(x: Array, axes: Shape) -> Array:
-    return np.add.reduce(x, axis=axes, dtype=x.dtype)
+    return np.add.reduce(x, axis=axes, dtype=x.dtype) if axes else x
 
 
 def spread(reduced: Tensor, axes: Shape, shape: Shape) -> Tensor:
