@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.training.problems import blobs, classifier, line, same_bits
 
 import thalweg as tw
-from tests.training.problems import blobs, classifier, line, same_bits
 from thalweg.errors import DescriptionError, FileError
 from thalweg.model.model import Model
 

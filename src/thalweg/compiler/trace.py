@@ -49,7 +49,8 @@ def _names(function: Callable[..., Any], examples: tuple[Any, ...]) -> list[str]
         found = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         found = []
-    plain = [item.name for item in found if item.kind is not inspect.Parameter.VAR_POSITIONAL]
-    names = [plain[i] if i < len(plain) else f"x{i}" for i in range(len(examples))]
-    return [path for name, tree in zip(names, examples, strict=True)
-            for path in leaf_paths(tree, name)]  # fmt: skip
+    named = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    plain = [item.name for item in found if item.kind in named]
+    plain += [f"x{place}" for place in range(len(plain), len(examples))]
+    pairs = zip(plain, examples, strict=False)
+    return [path for name, tree in pairs for path in leaf_paths(tree, name)]

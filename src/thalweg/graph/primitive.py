@@ -105,8 +105,11 @@ def apply(primitive: Primitive, inputs: tuple[Tensor, ...], parameters: dict[str
         return make_tensor(type_, None, Source(primitive, inputs, parameters), tracked=tracked)
     if primitive.kind == "elementwise" and inputs and all(map(_repeats_number, inputs)):
         return _apply_to_numbers(primitive, inputs, parameters)
-    with np.errstate(all="ignore"):
-        value = np.asarray(primitive.evaluate(*arrays, **parameters), dtype=type_.dtype)
+    if primitive.kind == "layout":
+        value = primitive.evaluate(*arrays, **parameters)
+    else:
+        with np.errstate(all="ignore"):
+            value = np.asarray(primitive.evaluate(*arrays, **parameters), dtype=type_.dtype)
     keeps = tracked or primitive.inline
     source = Source(primitive, inputs, parameters) if keeps else None
     return make_tensor(type_, value, source, tracked=tracked)

@@ -20,6 +20,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(name)
     for name in ("bool", "uint8", "uint32", "uint64", "int32", "int64", "float32", "float64")
 }
+_KNOWN = frozenset(DTYPES.values())
 _WIDENED = {"float16": "float32", "int8": "int32", "int16": "int32", "uint16": "int32"}
 
 
@@ -29,6 +30,8 @@ def as_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     Raises:
         DTypeError: for any other type, with the list of known ones.
     """
+    if isinstance(dtype, np.dtype) and dtype in _KNOWN:
+        return dtype
     try:
         name = None if dtype is None else np.dtype(dtype).name
     except (TypeError, ValueError):

@@ -1,6 +1,6 @@
 """Repeating elements and summing over them: ``broadcast`` and ``reduce_sum``.
 
-Each is the other's transpose.
+Each is the other's transpose. A sum starts from 0, so that zeros of any sign add up to 0.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
 
 
 def _broadcast_value(x: Array, shape: Shape) -> Array:
-    return np.broadcast_to(x, shape)
+    if x.shape or not shape:
+        return np.broadcast_to(x, shape)
+    repeated = np.ndarray(shape, x.dtype, np.asarray(x), strides=(0,) * len(shape))
+    repeated.flags.writeable = False
+    return repeated
 
 
 def _broadcast_transpose(node: Tensor, cotangent: Tensor, _: Linear) -> Cotangents:

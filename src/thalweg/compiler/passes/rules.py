@@ -261,7 +261,7 @@ def _divide_exactly(node: Tensor) -> Tensor | None:
 def uniform_constant(tensor: Tensor) -> Tensor | None:
     """A constant that holds one number everywhere, as that number repeated."""
     array = tensor.numpy()
-    if array.size < 2:
+    if not array.shape or not array.size:
         return None
     first = array.flat[0]
     bits = array.reshape(-1).view(f"u{array.dtype.itemsize}") if array.flags.c_contiguous else None

@@ -113,7 +113,9 @@ class _Simplifier:
             return tensor
         source = source_of(tensor)
         inputs = tuple(self.simplified(item) for item in source.inputs)
-        if all(new is old for new, old in zip(inputs, source.inputs, strict=True)):
+        is_same = all(new is old for new, old in zip(inputs, source.inputs, strict=True))
+        is_open = tensor.value is not None or not all(map(is_constant, inputs))
+        if is_same and (is_open or "fold-constants" in self.disabled):
             return tensor
         result = self.make(source.primitive, inputs, source.parameters)
         if result.value is not None and tensor.value is None:
@@ -154,14 +156,19 @@ class _Simplifier:
         return first
 
 
+_COMMUTATIVE = frozenset({"add", "mul", "eq", "ne", "and", "or", "xor"})
+
+
 def _key(source: Source) -> Any:
     """How a node is made. Numbers stand as text, which tells 0.0 from -0.0."""
     primitive, inputs, parameters = source
+    places = map(id, inputs)
     written = tuple(
         (name, repr(value) if isinstance(value, float) else value)
         for name, value in parameters.items()
     )
-    return primitive.name, tuple(map(id, inputs)), written
+    order = sorted(places) if primitive.name in _COMMUTATIVE else places
+    return primitive.name, tuple(order), written
 
 
 def _by_primitive(disabled: frozenset[str]) -> dict[str, list[Rule]]:
