@@ -42,7 +42,13 @@ class ColumnError(DataError):
 
 
 class FileError(ThalwegError, ValueError):
-    """A file that is damaged, hostile, of another format, or cannot be read or written."""
+    """A file that is damaged, hostile, of another format, or cannot be read or written.
+
+    Attributes:
+        run: what was learned, where a checkpoint could not be written while training.
+    """
+
+    run: Any = None
 
 
 class DescriptionError(ThalwegError, ValueError):

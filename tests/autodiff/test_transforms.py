@@ -172,6 +172,17 @@ def test_argument_numbers():
     assert tw.grad(function, (1,))(*values)[0].item() == 2.0
 
 
+def test_arguments_by_name_are_passed_on():
+    def function(x, *, scale, power=2):
+        return (scale * x**power).sum()
+
+    x = np.array([1.0, 2.0])
+    assert tw.grad(function)(x, scale=3.0).numpy().tolist() == [6.0, 12.0]
+    assert tw.value_and_grad(function)(x, scale=1.0, power=3)[0].item() == 9.0
+    assert tw.jacobian(function)(x, scale=np.float64(1.0)).numpy().tolist() == [2.0, 4.0]
+    assert tw.hessian(function)(x, scale=1.0).numpy().tolist() == [[2.0, 0.0], [0.0, 2.0]]
+
+
 def test_arguments_keep_their_types_and_shapes():
     gradient = tw.grad(lambda t: (t["a"].astype("float64").sum() * t["b"]).sum())(
         {"a": np.ones((2, 3), "float32"), "b": np.full(4, 2.0)}

@@ -188,7 +188,7 @@ def test_the_defaults_are_those_of_the_library():
 def test_options_in_text():
     assert parse_hidden(" 8 , 4 ") == (8, 4)
     assert parse_kinds(["a=b=category"]) == {"a=b": "category"}
-    assert parse_patience(0) is None
+    assert parse_patience(0) > 10**9
     with pytest.raises(SettingError, match="takes COLUMN=KIND, such as zip=category, got 'zip'"):
         parse_kinds(["zip"])
 
@@ -307,11 +307,16 @@ def test_a_run_that_explodes_says_where_and_leaves_no_model(thalweg, csv):
     assert not any(path.endswith("model.safetensors") for path in left())
 
 
-def test_debug_shows_the_traceback(thalweg, csv):
-    with pytest.raises(tw.errors.ColumnError):
-        thalweg("train", csv(), "--target", "nothing", "--debug")
-    with pytest.raises(tw.errors.ColumnError):
-        thalweg("--debug", "train", csv(), "--target", "nothing")
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(thalweg, csv):
+    table = csv()
+    for words in (
+        ("train", table, "--target", "nothing", "--debug"),
+        ("--debug", "train", table, "--target", "nothing"),
+    ):
+        done = thalweg(*words)
+        assert done.code == 2
+        assert "Traceback" in done.err
+        assert "error: " in done.err
 
 
 def test_too_little_memory_is_told(thalweg, csv, monkeypatch):

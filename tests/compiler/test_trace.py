@@ -35,7 +35,18 @@ def test_inputs_are_named_after_arguments_and_their_trees():
     ]
     assert names(lambda a, /, b: a + b, 1.0, 2.0) == ["a", "b"]
     assert names(functools.partial(function, {"layer": Pair(1.0, 2.0)}), 3.0) == ["x"]
-    assert names(tw.grad(lambda w: w * w), 1.0) == ["x0"]
+    assert names(tw.grad(lambda w: w * w), 1.0) == ["w"]
+    assert names(tw.hessian(lambda w: (w * w).sum()), np.ones(2)) == ["w"]
+
+
+def test_a_function_without_a_signature_is_traced():
+    class Opaque:
+        __signature__ = "unknown"
+
+        def __call__(self, x, y):
+            return x + y
+
+    assert names(Opaque(), 1.0, 2.0) == ["x0", "x1"]
 
 
 def test_the_values_of_examples_are_not_used():

@@ -71,6 +71,7 @@ def test_what_is_being_differentiated_is_a_constant_of_an_inner_trace():
         return graph(Tensor(np.arange(3.0)))[0].sum()
 
     np.testing.assert_array_equal(tw.grad(function)(np.ones(3)).numpy(), np.arange(3.0))
+    assert tw.grad(function)(np.float64(2.0)).item() == 3.0
 
 
 def test_counts_by_hand():
@@ -80,6 +81,7 @@ def test_counts_by_hand():
     graph = tw.trace(step, *(np.zeros(s, "float32") for s in ((5, 3), (3, 2), (2,))))
     assert graph.operations() == {"broadcast": 2, "add": 1, "matmul": 1, "max": 1, "reduce_sum": 1}
     assert graph.flops == 2 * 5 * 3 * 2 + 10 + 10 + 10
+    assert tw.trace(lambda x: tw.max(x, 0), np.zeros((5, 3))).flops == 15
     elements = (15 + 6 + 10) + (2 + 10) + (10 + 10 + 10) + (1 + 10) + (10 + 10 + 10) + (10 + 1)
     assert graph.bytes == 4 * elements
 

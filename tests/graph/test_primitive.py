@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
+import thalweg as tw
+from thalweg.compiler.interpreter import interpret
 from thalweg.errors import DTypeError, GraphError, ShapeError
 from thalweg.graph import (
     PRIMITIVES,
@@ -75,6 +77,15 @@ def test_repeated_numbers_take_no_memory():
     assert y.shape == (1000, 1000)
     assert y.source.primitive is repetition.broadcast
     assert y.source.inputs[0].item() == pytest.approx(np.exp(-3.0))
+
+
+def test_derivatives_are_computed_in_the_same_order_whether_traced_or_not():
+    def function(x):
+        return (unary.exp(repetition.broadcast(x, shape=(2,))) * np.array([7.0, 8.0])).sum()
+
+    x = np.asarray(-0.3)
+    graph = tw.trace(tw.grad(function), x)
+    assert tw.grad(function)(x).item() == interpret(graph, x)[0]
 
 
 def test_repeated_numbers_keep_their_derivative():

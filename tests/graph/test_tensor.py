@@ -306,7 +306,12 @@ def test_a_single_number_becomes_pythons():
     assert Tensor([True]).item() is True
 
 
-@pytest.mark.parametrize("convert", [float, int, Tensor.item])
+def test_a_single_number_is_formatted():
+    assert f"{Tensor(2.0):.3f} {Tensor(7):>3d}" == "2.000   7"
+    assert f"{Tensor([1, 2])}" == "Tensor([1 2], int64)"
+
+
+@pytest.mark.parametrize("convert", [float, int, Tensor.item, lambda x: f"{x:.2f}"])
 def test_several_numbers_are_no_number(convert):
     with pytest.raises(ShapeError, match=r"a single number is needed, got float32\[2\]"):
         convert(Tensor([1.0, 2.0]))

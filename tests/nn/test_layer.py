@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+import thalweg as tw
 from thalweg.autodiff.numerical import check_gradients
 from thalweg.descriptions import part
-from thalweg.errors import DTypeError, GraphError, ShapeError
+from thalweg.errors import DescriptionError, DTypeError, GraphError, ShapeError
 from thalweg.graph import Tensor
 from thalweg.nn.activations import ReLU, Tanh
 from thalweg.nn.containers import Sequential
@@ -274,3 +275,34 @@ def test_type_errors_name_the_layer():
 def test_a_layer_without_forward_says_so():
     with pytest.raises(NotImplementedError, match="Layer has no forward method"):
         apply_network(Layer(), {}, X)
+
+
+def test_a_layer_that_hides_its_settings_is_refused():
+    class Hidden(tw.Layer):
+        def __init__(self, factor):
+            self.factor = factor
+
+        def forward(self, x, scope):
+            return x * self.factor
+
+    message = "Hidden must be a frozen dataclass, whose settings are fields"
+    with pytest.raises(DescriptionError, match=message):
+        tw.register("layer", "test_hidden")(Hidden)
+    with pytest.raises(DescriptionError, match=message):
+        tw.initialise(tw.Sequential(Hidden(2.0), tw.Linear(1)), 3)
+
+
+def test_states_are_declared_before_they_are_updated_and_keep_their_shape():
+    def early(x, scope):
+        scope.update("mean", x.mean(axis=0))
+        return x
+
+    def wide(x, scope):
+        scope.state("mean", (2,))
+        scope.update("mean", x)
+        return x
+
+    with pytest.raises(GraphError, match="state mean is updated before the layer declares it"):
+        tw.initialise(early, 2)
+    with pytest.raises(ShapeError, match=r"state mean has shape \(2,\), its update \(1, 2\)"):
+        tw.initialise(wide, 2)

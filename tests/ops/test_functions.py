@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.special
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -55,6 +55,7 @@ REDUCTIONS = {
     "sum_": np.sum,
     "variance": np.var,
 }
+FEW = settings(max_examples=40)
 floats = st.floats(-50, 50, width=32) | st.sampled_from([math.nan, math.inf, -math.inf, -0.0])
 
 
@@ -75,6 +76,7 @@ def close(result, expected, **tolerances):
 
 
 @pytest.mark.parametrize("name", UNARY)
+@FEW
 @given(real_arrays())
 def test_functions_of_one_input_are_numpys(name, array):
     with np.errstate(all="ignore"):
@@ -83,6 +85,7 @@ def test_functions_of_one_input_are_numpys(name, array):
 
 
 @pytest.mark.parametrize("name", BINARY)
+@FEW
 @given(st.data())
 def test_functions_of_two_inputs_are_numpys(name, data):
     shapes = data.draw(hnp.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_side=4))
@@ -144,6 +147,7 @@ def test_where_needs_truth_values():
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
+@FEW
 @given(st.data())
 def test_reductions_are_numpys(name, data):
     array = data.draw(real_arrays(min_side=1, elements=st.floats(-9, 9, width=32)))

@@ -48,3 +48,8 @@ def test_a_number_means_a_norm_and_bounds_are_checked():
     assert as_clipping(None) is None
     with pytest.raises(SettingError, match=r"ClipNorm.bound = 0 is outside \(0, ∞\)"):
         as_clipping(0)
+
+
+def test_gradients_whose_squares_overflow_are_clipped_too():
+    large = {"w": Tensor(np.float32([3e20, 4e20])), "b": Tensor(np.float32([0.0]))}
+    np.testing.assert_allclose(flat(ClipNorm(1.0)(large)), [0.6, 0.8, 0.0], rtol=1e-6)

@@ -85,3 +85,12 @@ def test_a_schedule_stands_in_for_a_learning_rate_in_json():
 def test_values_out_of_range_are_refused(make):
     with pytest.raises(SettingError):
         make()
+
+
+def test_a_schedule_behind_a_rise_keeps_its_own_unit():
+    schedule = WarmUp(StepDecay(1.0, every=2, factor=0.5), length=20)
+    expected = [(t + 1) / 20 if t < 20 else 0.5 ** ((t - 20) // 10 // 2) for t in TIMES]
+    np.testing.assert_allclose(values(schedule), expected, rtol=1e-12)
+    schedule = WarmUp(Cosine(1.0), length=2, per="epoch")
+    expected = [(t // 10 + 1) / 2 if t < 20 else cosine(t - 20, 1.0, 0.0, 30) for t in TIMES]
+    np.testing.assert_allclose(values(schedule), expected, rtol=1e-12, atol=1e-15)

@@ -104,3 +104,39 @@ def test_predictions_refuse_other_rows_than_the_training_had():
         model.predict(np.full((1, 2), np.nan))
     with pytest.raises(DataError, match="predict_proba is for classes"):
         fit(LINE_X, LINE_Y, tw.Linear(1)).model.predict_proba(LINE_X)
+
+
+LABELS = [
+    (np.array(["a", 1, "b"] * 40, object), r"labels of several types, 'a' in row 0 and 1 in row 1"),
+    (np.array([b"a", b"b", b"c"] * 40), r"y holds b'a' in row 0, which is no label"),
+    (np.array([2**63, 1, 2] * 40, "uint64"), r"labels beyond 2⁶³"),
+    (np.array(["2020-01-01", "2021-01-01"] * 60, "datetime64[D]"), r"which is no label"),
+]
+
+
+@pytest.mark.parametrize(("y", "message"), LABELS, ids=lambda v: str(v)[:30])
+def test_labels_that_no_file_could_hold_are_refused(y, message):
+    with pytest.raises(DataError, match=message):
+        fit(y=y, loss="cross_entropy")
+
+
+def test_labels_of_odd_types_are_plain_afterwards(tmp_path):
+    model = fit(y=np.array([np.int64(item) for item in Y], dtype=object)).model
+    model.save(tmp_path / "m.safetensors")
+    assert tw.load(tmp_path / "m.safetensors").classes == (0, 1, 2)
+    assert fit(y=np.array(["a", "b", "c"])[Y][:, None]).model.classes == ("a", "b", "c")
+
+
+def test_other_words_for_what_is_wrong():
+    with pytest.raises(DataError, match="classes names a label twice"):
+        fit(classes=[0, 1, 1])
+    with pytest.raises(DataError, match="classes names 2 labels, the network has 3 outputs"):
+        fit(y=Y % 2, classes=[0, 1])
+    with pytest.raises(SettingError, match=r"optimizer.learning_rate is an array of shape \(2,\)"):
+        fit(optimizer=tw.Adam(np.array([1e-3, 1e-2])))
+    with pytest.raises(DataError, match="beyond float32's range, up to 1e"):
+        fit(LINE_X, LINE_Y * 0 + 1e300, tw.Linear(1))
+    with pytest.raises(ShapeError, match=r"flatten the inputs first: x.reshape\(len\(x\), -1\)"):
+        fit(np.zeros((120, 8, 8)))
+    with pytest.raises(DataError, match="validation weights must be finite"):
+        fit(validation=(X, Y, np.zeros(120)))

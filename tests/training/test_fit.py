@@ -220,3 +220,102 @@ def test_predictions_do_not_depend_on_the_batching(rows):
     whole = model.outputs(many)
     np.testing.assert_allclose(whole[-1], model.outputs(many[-1:])[0], rtol=1e-5, atol=1e-6)
     assert len(model.predict(many)) == rows
+
+
+def test_a_loss_function_serves_for_classes(tmp_path):
+    def focal(outputs, targets):
+        losses = tw.CrossEntropy().values(outputs, targets)
+        return losses * tw.square(1.0 - tw.exp(-losses))
+
+    x, y = blobs()
+    names = np.array(["left", "right", "up"])[y]
+    model = fit(classifier(), x, names, loss=focal, epochs=40, optimizer=Adam(0.02)).model
+    assert np.mean(model.predict(x) == names) > 0.97
+    model.save(tmp_path / "m.safetensors")
+    loaded = tw.load(tmp_path / "m.safetensors")
+    assert loaded.predict_proba(x).tobytes() == model.predict_proba(x).tobytes()
+
+
+def test_a_callback_may_answer_with_numpy_and_cannot_change_the_weights():
+    x, y = blobs()
+    assert fit(classifier(), x, y, callbacks=[lambda e: np.float64(1) > 0]).stop_reason == (
+        "callback"
+    )
+
+    def meddle(epoch):
+        epoch.parameters["0.weight"][0, 0] = 1.0
+
+    with pytest.raises(ValueError, match="read-only"):
+        fit(classifier(), x, y, callbacks=[meddle])
+
+
+def test_runs_and_models_are_shown_in_a_line():
+    x, y = blobs()
+    run = fit(classifier(), x, y)
+    assert len(repr(run)) < 300
+    assert repr(run.model) == "Model(Sequential, 123 parameters, input (2,), 3 classes)"
+
+
+@tw.register("layer", "test_gain")
+class Gain(tw.Layer):
+    """One trained number times the input."""
+
+    def forward(self, x, scope):
+        return x * scope.parameter("gain", (), tw.Constant(1.0))
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adam"])
+def test_a_single_number_can_be_a_parameter(name):
+    x, y = line()
+    run = fit(tw.Sequential(tw.Linear(1), Gain()), x, y, optimizer=name)
+    assert run.model.parameters["1.gain"].dtype == np.float32
+    assert run.model.parameters["1.gain"] != 1.0
+
+
+def test_rare_labels_keep_their_share_of_the_validation_rows():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2))
+    y = np.arange(200) < 10
+    for loss, outputs in (("binary_cross_entropy", 1), ("cross_entropy", 2)):
+        for seed in range(4):
+            shown = []
+
+            def watch(epoch, shown=shown):
+                shown.append(epoch.values["validation_accuracy"])
+
+            net = tw.Sequential(tw.Linear(outputs, weight=tw.Zeros()))
+            fit(net, x, y, loss=loss, validation=0.2, epochs=1, seed=seed,
+                optimizer=SGD(0.0), callbacks=[watch])  # fmt: skip
+            assert shown[0] in {0.95, 0.05}
+
+
+def test_fits_in_threads_leave_the_process_as_it_was():
+    import threading
+
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    x, y = blobs()
+    before = threads()
+    results = []
+    workers = [
+        threading.Thread(target=lambda n=n: results.append(fit(classifier(), x, y, epochs=n)))
+        for n in (3, 30)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(results) == 2
+    assert threads() == before
+
+
+def test_an_epoch_whose_validation_is_nan_is_never_the_best():
+    from thalweg.training.stopping import Best
+
+    best = Best().after(1, np.nan, 0.0, {}, {})
+    assert best.epoch == 0
+    best = best.after(2, 3.0, 0.0, {}, {}).after(3, np.nan, 0.0, {}, {})
+    assert (best.epoch, best.value) == (2, 3.0)

@@ -101,7 +101,7 @@ def check_gradients(
             changes = [rng.normal(size=point.shape) for point in points]
             place = f"{name} derivative, direction {number + 1} of {directions}"
             largest = max(largest, check.along(changes, place))
-    return GradientCheck(directions, largest)
+    return GradientCheck(directions, float(largest))
 
 
 def _points(leaves: Sequence[Any], paths: Sequence[str]) -> list[Array]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def value_and_grad(
 
     Returns:
         A function that gives ``(value, gradient)``; the gradient has the argument's structure,
-        shapes and types.
+        shapes and types. Arguments given by name are passed on, not differentiated.
 
     Raises:
         ShapeError: the function's value is not 0-dimensional.
@@ -46,8 +47,9 @@ def value_and_grad(
     (Tensor(10., float64), Tensor([2. 6.], float64))
     """
 
-    def differentiated(*arguments: Any) -> tuple[Any, Tree]:
-        call = Call(function, arguments, argnums)
+    @wraps(function)
+    def differentiated(*arguments: Any, **others: Any) -> tuple[Any, Tree]:
+        call = Call(partial(function, **others), arguments, argnums)
         result, extra = _value_and_extra(call.result) if has_aux else (call.result, None)
         value = _scalar(result)
         gradients = pull_back([value], call.inputs, [full_like(value, 1)])
@@ -91,8 +93,9 @@ def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Fun
     """
     both = value_and_grad(function, argnums, has_aux)
 
-    def differentiated(*arguments: Any) -> Any:
-        value, gradient = both(*arguments)
+    @wraps(function)
+    def differentiated(*arguments: Any, **others: Any) -> Any:
+        value, gradient = both(*arguments, **others)
         return (gradient, value[1]) if has_aux else gradient
 
     return differentiated
@@ -162,8 +165,9 @@ def jacobian(function: Function, argnums: Argnums = 0, mode: str = "auto") -> Fu
     if mode not in {"auto", "forward", "reverse"}:
         raise SettingError(f"mode {mode!r} is not one of auto, forward, reverse")
 
-    def differentiated(*arguments: Any) -> Tree:
-        call = Call(function, arguments, argnums)
+    @wraps(function)
+    def differentiated(*arguments: Any, **others: Any) -> Tree:
+        call = Call(partial(function, **others), arguments, argnums)
         outputs, structure = tensors(call.result)
         ins = sum(tensor.size for tensor in call.inputs)
         outs = sum(tensor.size for tensor in outputs)

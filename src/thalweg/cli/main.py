@@ -6,6 +6,7 @@ Exit codes: 0 all is done; 1 the work failed or was interrupted; 2 the call was 
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(rest)
     except ThalwegError as error:
         if debug:
-            raise
+            traceback.print_exc()
         tell("error", str(error))
         return error.exit_code
     except MemoryError:

@@ -63,7 +63,8 @@ Patience = Annotated[
     typer.Option(
         "--early-stopping",
         metavar="EPOCHS",
-        help="Stop after so many epochs without a lower validation loss; 0 never stops.",
+        help="Stop after so many epochs without a lower validation loss; 0 never stops, and "
+        "keeps the best epoch.",
     ),
 ]
 BatchSize = Annotated[

@@ -95,15 +95,19 @@ def parse_hidden(text: str) -> tuple[int, ...]:
         ) from error
 
 
-def parse_patience(epochs: int) -> int | None:
-    """The patience of early stopping; 0 means none.
+NEVER = 2**31 - 1
+"""A patience that no run uses up."""
+
+
+def parse_patience(epochs: int) -> int:
+    """The patience of early stopping; 0 never stops, and keeps the best epoch all the same.
 
     Raises:
         SettingError: a negative number.
     """
     if epochs < 0:
         raise SettingError(f"--early-stopping {epochs} is negative; 0 turns it off")
-    return epochs or None
+    return epochs or NEVER
 
 
 def parse_kinds(given: Sequence[str]) -> dict[str, str]:

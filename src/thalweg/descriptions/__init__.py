@@ -22,7 +22,15 @@ from thalweg.descriptions.constraints import (
     size,
 )
 from thalweg.descriptions.description import Description
-from thalweg.descriptions.families import Family, family, make, members, name_of, register
+from thalweg.descriptions.families import (
+    Family,
+    check_class,
+    family,
+    make,
+    members,
+    name_of,
+    register,
+)
 from thalweg.descriptions.plain import Plain, from_plain, to_plain
 from thalweg.descriptions.settings import replace_settings, settings_of
 
@@ -31,6 +39,7 @@ __all__ = [
     "Description",
     "Family",
     "Plain",
+    "check_class",
     "constraints",
     "family",
     "flag",

@@ -59,6 +59,7 @@ def register(family_name: str, name: str) -> Callable[[D], D]:
                 f"{cls.__name__} is registered as {family_name}, so it must be a subclass of "
                 f"{found.base.__name__}"
             )
+        check_class(cls)
         known = found.members.get(name)
         if known is not None and known.__qualname__ != cls.__qualname__:
             raise DescriptionError(f"{family_name} {name!r} is already {known.__qualname__}")
@@ -66,6 +67,21 @@ def register(family_name: str, name: str) -> Callable[[D], D]:
         return cls
 
     return decorate
+
+
+def check_class(cls: type[Description]) -> None:
+    """Refuse a class whose settings are hidden in a constructor of its own.
+
+    Raises:
+        DescriptionError: the class has an ``__init__`` and is no frozen dataclass.
+    """
+    own = "__dataclass_fields__" in cls.__dict__
+    frozen = cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    if ("__init__" in cls.__dict__ and not own) or (own and not frozen):
+        raise DescriptionError(
+            f"{cls.__name__} must be a frozen dataclass, whose settings are fields: write "
+            "@dataclass(frozen=True) above the class and fields in place of __init__"
+        )
 
 
 def members(family_name: str) -> Mapping[str, type[Description]]:
@@ -116,5 +132,6 @@ def name_of(description: Description) -> str:
                 return name
     raise DescriptionError(
         f"{type(description).__name__} is not registered; decorate it with "
-        "@tw.register(family, name) so that files can name it"
+        "@tw.register(family, name), or call tw.register(family, name)(cls), so that files can "
+        "name it"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from thalweg.errors import GraphError, ShapeError
 from thalweg.graph.label import labelled
@@ -80,12 +81,13 @@ class Graph:
         object.__setattr__(self, "nodes", tuple(nodes))
         object.__setattr__(self, "constants", tuple(constants))
 
-    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Apply the nodes to other tensors of the same types."""
+    def __call__(self, *inputs: Any) -> tuple[Tensor, ...]:
+        """Apply the nodes to other tensors, or arrays, of the same types."""
         if len(inputs) != len(self.inputs):
             raise GraphError(f"the graph takes {len(self.inputs)} inputs, got {len(inputs)}")
         now: dict[int, Tensor] = {}
-        for formal, actual in zip(self.inputs, inputs, strict=True):
+        for formal, given in zip(self.inputs, inputs, strict=True):
+            actual = as_tensor(given)
             if formal.type != actual.type:
                 raise ShapeError(f"input {formal.name}: expected {formal.type}, got {actual.type}")
             now[id(formal)] = actual

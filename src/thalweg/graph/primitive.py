@@ -103,7 +103,8 @@ def apply(primitive: Primitive, inputs: tuple[Tensor, ...], parameters: dict[str
             arrays.append(tensor.value)
     if traced:
         return make_tensor(type_, None, Source(primitive, inputs, parameters), tracked=tracked)
-    if primitive.kind == "elementwise" and inputs and all(map(_repeats_number, inputs)):
+    is_elementwise = primitive.kind == "elementwise" and bool(inputs)
+    if is_elementwise and not tracked and all(map(_repeats_number, inputs)):
         return _apply_to_numbers(primitive, inputs, parameters)
     if primitive.kind == "layout":
         value = primitive.evaluate(*arrays, **parameters)

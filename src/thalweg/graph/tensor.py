@@ -286,6 +286,9 @@ class Tensor:
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __format__(self, specification: str) -> str:
+        return format(self.item(), specification) if specification else repr(self)
+
     def __repr__(self) -> str:
         if self.value is None:
             return f"Tensor({self.name or 'traced'}: {self.type})"

@@ -17,11 +17,11 @@ from thalweg.data.encoding import TableEncoder
 from thalweg.data.plain import plain_flag, plain_list, plain_object, plain_text
 from thalweg.data.targets import ClassTarget, NumberTarget, target_from_plain
 from thalweg.descriptions import Plain, from_plain, to_plain
-from thalweg.errors import DescriptionError, FileError, ThalwegError
+from thalweg.errors import DescriptionError, FileError, SettingError, ThalwegError
 from thalweg.graph import DTYPES, Array, Shape, Tensor
 from thalweg.model.model import Label, Model
 from thalweg.nn.layer import Layer, Network, blueprint
-from thalweg.nn.losses import CustomLoss, Loss
+from thalweg.nn.losses import CustomClassLoss, CustomLoss, Loss
 from thalweg.storage.container import check_arrays, read_container, write_container
 
 FORMAT = "thalweg-model"
@@ -81,12 +81,26 @@ def load_model(path: str | os.PathLike[str], network: Network | None = None) -> 
             f"{path}: the model file has version {held.version}, this thalweg reads {VERSION}; "
             "a newer thalweg may read it"
         )
+    _check_function(held.document.get("network"), network, path)
     try:
         return _model(held.document, held.arrays, network, path)
     except FileError:
         raise
     except (ThalwegError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise FileError(f"{path}: the model file is damaged: {error}") from error
+
+
+def _check_function(plain: Plain, function: Network | None, path: str | os.PathLike[str]) -> None:
+    """Ask for a network function that is needed, and refuse one that is not."""
+    described = plain if isinstance(plain, dict) else {}
+    is_function = described.get("type") == "function"
+    if is_function and function is None:
+        raise FileError(
+            f"{path}: the network was the Python function {described.get('name')!r:.80}, which a "
+            "file cannot hold; give it: load(path, network=function)"
+        )
+    if not is_function and function is not None:
+        raise SettingError(f"{path} describes its own network; leave network= out")
 
 
 def _model(
@@ -108,7 +122,7 @@ def _model(
         {name: arrays[f"parameters/{name}"] for name in plan.parameters},
         {name: arrays[f"states/{name}"] for name in plan.states},
         shape,
-        _loss(plain["loss"]),
+        _loss(plain["loss"], of_classes=plain["classes"] is not None),
         _classes(plain["classes"]),
         plain_flag(plain["single"], "single"),
         None if plain["encoder"] is None else TableEncoder.from_plain(plain["encoder"]),
@@ -134,8 +148,10 @@ def _check_agreement(model: Model, output_shape: Shape) -> None:
         raise DescriptionError("a target of numbers in a model of classes")
 
 
-def _loss(plain: Plain) -> Loss:
-    return CustomLoss(_forgotten) if plain is None else cast("Loss", from_plain("loss", plain))
+def _loss(plain: Plain, *, of_classes: bool) -> Loss:
+    if plain is None:
+        return CustomClassLoss(_forgotten) if of_classes else CustomLoss(_forgotten)
+    return cast("Loss", from_plain("loss", plain))
 
 
 def _forgotten(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -196,9 +212,6 @@ def network_from_plain(plain: Plain, function: Network | None) -> Network:
     if isinstance(plain, dict) and plain.get("type") == "function":
         name = plain_object(plain, ("type", "name"), "network")["name"]
         if function is None:
-            raise DescriptionError(
-                f"the network was the Python function {name!r:.80}; give it: "
-                "load(path, network=function)"
-            )
+            raise DescriptionError(f"the network was the Python function {name!r:.80}")
         return function
     return cast("Layer", from_plain("layer", plain))

@@ -8,10 +8,13 @@ import numpy as np
 
 from thalweg.compiler.interpreter import Interpreter
 from thalweg.compiler.passes.simplify import simplify
+from thalweg.compiler.threads import one_blas_thread
 from thalweg.graph import Array, Tensor, TensorType, trace_flat
 from thalweg.nn.layer import Network, evaluate
 
 BATCH = 1024
+_KEPT = 16
+"""Batch lengths whose traces are kept."""
 
 
 class Forward:
@@ -33,10 +36,11 @@ class Forward:
         arrays = (*parameters.values(), *states.values())
         dtype = next((array.dtype for array in arrays), np.dtype("float32"))
         pieces: list[Array] = []
-        for start in range(0, max(len(x), 1), BATCH):
-            rows = np.asarray(x[start : start + BATCH]).astype(dtype, copy=False)
-            interpreter = self._interpreter(names, arrays, len(parameters), rows)
-            pieces.extend(interpreter(*arrays, rows))
+        with one_blas_thread():
+            for start in range(0, max(len(x), 1), BATCH):
+                rows = np.asarray(x[start : start + BATCH]).astype(dtype, copy=False)
+                interpreter = self._interpreter(names, arrays, len(parameters), rows)
+                pieces.extend(interpreter(*arrays, rows))
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _interpreter(
@@ -51,6 +55,8 @@ class Forward:
                 kept = dict(zip(names[count:], inputs[count:-1], strict=True))
                 return evaluate(self.network, values, inputs[-1], states=kept).output
 
+            while len(self._ready) >= _KEPT:
+                del self._ready[next(iter(self._ready))]
             graph, _ = trace_flat(outputs, types, [*names, "x"])
             self._ready[key] = Interpreter(simplify(graph).graph)
         return self._ready[key]

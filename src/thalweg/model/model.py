@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -27,7 +27,7 @@ Label = bool | int | float | str
 """What names a class."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A trained network: predicts, is saved and loaded.
 
@@ -55,6 +55,12 @@ class Model:
     target: ClassTarget | NumberTarget | None = None
     record: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
 
+    def __repr__(self) -> str:
+        count = sum(array.size for array in self.parameters.values())
+        name = type(self.network).__name__
+        predicts = "numbers" if self.classes is None else f"{len(self.classes)} classes"
+        return f"Model({name}, {count:,} parameters, input {self.input_shape}, {predicts})"
+
     @cached_property
     def _forward(self) -> Forward:
         return Forward(self.network)
@@ -63,8 +69,8 @@ class Model:
         """Rows as the network takes them, with notes on what a table held.
 
         Args:
-            x: an array (N, …); or, for a model trained on a table, a Table, a data frame or a
-                mapping of columns, matched by name.
+            x: an array (N, …); or, for a model trained on a table, a path, a Table, a data frame
+                or a mapping of columns, matched by name.
 
         Raises:
             ColumnError: a column that the model needs is missing.
@@ -154,6 +160,10 @@ def label_array(classes: tuple[Label, ...]) -> Array:
 
 
 def _as_table(x: Any) -> Table:
+    if isinstance(x, (str, os.PathLike)):
+        from thalweg.data.reading import read_table
+
+        return read_table(cast("str | os.PathLike[str]", x))
     from thalweg.data.frames import table_from_frame
     from thalweg.data.table import Table
 

@@ -36,7 +36,7 @@ class Sequential(Layer):
     @property
     def preferred_initialiser(self) -> Initialiser | None:
         """What the first layer that is not transparent prefers."""
-        first = _next(self.layers, None)
+        first = next((layer for layer in self.layers if not layer.transparent), None)
         return None if first is None else first.preferred_initialiser
 
     def __len__(self) -> int:
@@ -50,8 +50,8 @@ class Sequential(Layer):
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """The last layer's output."""
-        for place, layer in enumerate(self.layers):
-            following = _next(self.layers[place + 1 :], scope.following)
+        followers = _followers(self.layers, scope.following)
+        for place, (layer, following) in enumerate(zip(self.layers, followers, strict=True)):
             x = scope.apply(str(place), layer, x, following)
         return x
 
@@ -63,6 +63,10 @@ def _layer(place: int, item: object) -> Layer:
     raise SettingError(f"layer {place} of Sequential is {item!r}, which is no layer{hint}")
 
 
-def _next(layers: Sequence[Layer], otherwise: Layer | None) -> Layer | None:
-    """The first layer that initialisers do not look past."""
-    return next((layer for layer in layers if not layer.transparent), otherwise)
+def _followers(layers: Sequence[Layer], otherwise: Layer | None) -> list[Layer | None]:
+    """For each layer the first one behind it that initialisers do not look past."""
+    found: list[Layer | None] = []
+    for layer in reversed(layers):
+        found.append(otherwise)
+        otherwise = otherwise if layer.transparent else layer
+    return found[::-1]

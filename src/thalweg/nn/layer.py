@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from thalweg.descriptions import Description, family
+from thalweg.descriptions import Description, check_class, family
 from thalweg.errors import DTypeError, GraphError, ShapeError
 from thalweg.graph import (
     Array,
@@ -36,7 +36,7 @@ from thalweg.graph import (
     placeholder,
 )
 from thalweg.nn.initialisers import Fans, Initialiser
-from thalweg.ops.functions import fold_in
+from thalweg.ops.functions import astype, fold_in, stop_gradient
 from thalweg.ops.random import key_from_seed
 
 if TYPE_CHECKING:
@@ -179,8 +179,19 @@ class Scope:
         return _checked(store.states, path, shape, "state") if updated is None else updated
 
     def update(self, name: str, value: Tensor) -> None:
-        """Set the value that a state has from the next step on."""
-        self._store.updates[self._name(name)] = value
+        """Set the value that a state has from the next step on.
+
+        Raises:
+            GraphError: the layer has not asked for the state with :meth:`state` before.
+            ShapeError: the value has another shape than the state.
+        """
+        path, store = self._name(name), self._store
+        state = (store.found if store.states is None else store.states).get(path)
+        if state is None:
+            raise GraphError(f"state {path} is updated before the layer declares it with state()")
+        if value.shape != state.shape:
+            raise ShapeError(f"state {path} has shape {state.shape}, its update {value.shape}")
+        store.updates[path] = stop_gradient(astype(value, state.dtype))
 
     def random_key(self) -> Tensor:
         """A key ``uint32[2]`` of its own for each use in a step; new in each step.
@@ -199,6 +210,8 @@ class Scope:
 
     def apply(self, name: str, layer: Network, x: Tensor, following: Layer | None = None) -> Tensor:
         """The output of a sublayer, whose parameters get this name in front of theirs.
+
+        A name that is used twice means the same parameters twice (shared weights).
 
         Raises:
             ShapeError, DTypeError: naming the sublayer.
@@ -225,7 +238,10 @@ def layer_kind(layer: Network) -> str:
 
 
 def _call(network: Network, x: Tensor, scope: Scope) -> Tensor:
-    return network.forward(x, scope) if isinstance(network, Layer) else network(x, scope)
+    if not isinstance(network, Layer):
+        return network(x, scope)
+    check_class(type(network))
+    return network.forward(x, scope)
 
 
 def _checked(values: Mapping[str, Tensor], path: str, shape: Shape, what: str) -> Tensor:

@@ -326,6 +326,17 @@ class CustomLoss(Loss):
         return result
 
 
+@dataclass(frozen=True)
+class CustomClassLoss(CustomLoss):
+    """A plain function of net inputs of classes and class indices, as a loss."""
+
+    kind: ClassVar[Kind] = "classes"
+
+    def predict(self, outputs: Any) -> Tensor:
+        """The softmax of the outputs."""
+        return CrossEntropy().predict(outputs)
+
+
 def as_loss(spec: Any) -> Loss:
     """A loss from its registered name, a description, or a function ``(outputs, targets)``.
 

@@ -1,10 +1,10 @@
 """Elementwise functions of two inputs of one type and shape, comparisons, and selection.
 
-Conventions at kinks: where ``max(a, b)`` or ``min(a, b)`` has a = b, the derivative goes to b (so
-that max(x, 0) has derivative 0 at 0). ``pow`` is defined for a > 0, and for a ≤ 0 where NumPy
-defines it. The derivative of aᵇ in a at a = b = 0 is 0; in b it is 0 at a = 0 (b ≥ 0), and NaN for
-a < 0. Whole numbers wrap around when they overflow. Bits are shifted by less than the width of
-their type.
+Conventions: where ``max(a, b)`` or ``min(a, b)`` has a = b, the derivative goes to b (so that
+max(x, 0) has derivative 0 at 0); of two zeros of different signs either may be the result. ``pow``
+is defined for a > 0, and for a ≤ 0 where NumPy defines it. The derivative of aᵇ in a at a = b = 0
+is 0; in b it is 0 at a = 0 (b ≥ 0), and NaN for a < 0. Whole numbers wrap around when they
+overflow. Bits are shifted by less than the width of their type.
 """
 
 from __future__ import annotations
@@ -148,7 +148,14 @@ mul = _binary("mul", np.multiply, _mul_tangent, _mul_transpose)
 div = _binary(
     "div", np.divide, _div_tangent, _div_transpose, kinds="f", samples=lambda: _pairs(0.5, 3.0)
 )
-pow_ = _binary("pow", np.power, _pow_tangent, kinds="f", samples=lambda: _pairs(0.5, 3.0), ulp=2)
+
+
+def _pow_value(a: Array, b: Array) -> Array:
+    """NumPy's power; a repeated exponent is written out, as NumPy treats it as another function."""
+    return np.power(a, np.asarray(b, order="C"))
+
+
+pow_ = _binary("pow", _pow_value, _pow_tangent, kinds="f", samples=lambda: _pairs(0.5, 3.0), ulp=2)
 
 
 def _choose_tangent(first_wins: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor | None]:

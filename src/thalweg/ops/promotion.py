@@ -103,7 +103,7 @@ def scalar(value: Any, dtype: DType) -> Tensor:
     """
     if dtype.kind in "iu" and not np.iinfo(dtype).min <= int(value) <= np.iinfo(dtype).max:
         raise DTypeError(
-            f"{value!r} does not fit {dtype.name}, the type of the tensor beside it; "
+            f"{value!r:.60} does not fit {dtype.name}, the type of the tensor beside it; "
             "convert the tensor with astype"
         )
     return constant(as_array(value, dtype))

@@ -138,7 +138,7 @@ cast = register(
 # ------------------------------------------------------------------ exponentials, logarithms
 
 exp = unary("exp", np.exp, lambda _, y: y, flops=1, ulp=2)
-expm1 = unary("expm1", np.expm1, lambda _, y: y + 1.0, ulp=2)
+expm1 = unary("expm1", np.expm1, lambda x, _: exp(x), ulp=2)
 log = unary("log", np.log, lambda x, _: 1.0 / x, domain=(0.1, 5.0), ulp=2)
 log1p = unary("log1p", np.log1p, lambda x, _: 1.0 / (1.0 + x), domain=(-0.8, 5.0), ulp=2)
 sqrt = unary("sqrt", np.sqrt, lambda _, y: 0.5 / y, domain=(0.1, 5.0))

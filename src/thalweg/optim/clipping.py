@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from thalweg.descriptions import Description, family, register, setting
 from thalweg.graph import Tensor
-from thalweg.ops.functions import clip, maximum, sqrt, square
+from thalweg.ops.functions import (
+    absolute,
+    clip,
+    isfinite,
+    max_,
+    maximum,
+    sqrt,
+    square,
+    where,
+)
 
 Gradients = dict[str, Tensor]
 
@@ -23,9 +33,11 @@ class Clipping(Description):
 
 
 def global_norm(gradients: Gradients) -> Tensor:
-    """√(Σ g²) over all elements of all gradients."""
-    squares = [square(gradient).sum() for gradient in gradients.values()]
-    return sqrt(sum(squares[1:], start=squares[0]))
+    """√(Σ g²) over all elements of all gradients, without overflow: m √(Σ (g/m)²), m = max |g|."""
+    largest = reduce(maximum, (max_(absolute(gradient)) for gradient in gradients.values()))
+    unit = where(largest > 0.0, where(isfinite(largest), largest, 1.0), 1.0)
+    squares = [square(gradient / unit).sum() for gradient in gradients.values()]
+    return sqrt(sum(squares[1:], start=squares[0])) * unit
 
 
 @register("clipping", "norm")
@@ -47,9 +59,7 @@ class ClipNorm(Clipping):
         """The gradients scaled to a norm of at most b."""
         if not gradients:
             return gradients
-        norm = global_norm(gradients)
-        scale = norm * 0.0 + self.bound
-        scale = scale / maximum(norm, scale)
+        scale = self.bound / maximum(global_norm(gradients), self.bound)
         return {path: gradient * scale for path, gradient in gradients.items()}
 
 

@@ -147,13 +147,14 @@ class WarmUp(Schedule):
     length: float = setting(100, low=0, help="T′, the length of the rise")
     per: str = option("update", options=UNITS, help="what t counts")
 
-    def at(self, time: Tensor, total: Tensor) -> Tensor:
-        """The rise, then the schedule."""
-        later = maximum(time - self.length, 0.0)
-        rest = maximum(total - self.length, 1.0)
-        if isinstance(self.then, Schedule):
-            target = self.then.at(later, rest)
-        else:
-            target = rate_at(self.then, time)
-        share = minimum((time + 1.0) / maximum(rate_at(self.length, time), 1.0), 1.0)
-        return target * share
+    def __call__(self, step: Any, total_steps: Any = 1, steps_per_epoch: Any = 1) -> Tensor:
+        """The rate before update ``step``; the schedule behind the rise keeps its own unit."""
+        now, total, per_epoch = (
+            astype(as_tensor(value), "float64") for value in (step, total_steps, steps_per_epoch)
+        )
+        unit = per_epoch if self.per == "epoch" else as_tensor(np.float64(1.0))
+        rise = unit * self.length
+        later, rest = maximum(now - rise, 0.0), maximum(total - rise, 1.0)
+        target = rate_at(self.then, later, rest, per_epoch)
+        share = (floor(now / unit) + 1.0) / maximum(rate_at(self.length, now), 1.0)
+        return target * minimum(share, 1.0)

@@ -20,7 +20,7 @@ MODEL_FILE = "model.safetensors"
 """The name of the model in a run's folder."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TableRun:
     """A network trained on a table, with its results on rows held out.
 
@@ -43,6 +43,10 @@ class TableRun:
     baselines: Mapping[str, Metrics]
     stop_reason: str
     best_epoch: int | None
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in self.test.items())
+        return f"TableRun({self.model!r}, test: {scores or 'none'})"
 
     @property
     def schema(self) -> Schema:

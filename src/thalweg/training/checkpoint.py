@@ -7,14 +7,15 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from thalweg.descriptions import Plain, to_plain
-from thalweg.errors import FileError, SettingError
-from thalweg.graph import Array
-from thalweg.model.files import network_to_plain, prefixed, unprefixed
+from thalweg.errors import DescriptionError, FileError, SettingError
+from thalweg.graph import Array, Graph
+from thalweg.model.files import prefixed, unprefixed
+from thalweg.optim.schedules import Schedule
 from thalweg.storage.container import Container, check_arrays, read_container, write_container
 from thalweg.training.executor import Rows
 from thalweg.training.history import History
@@ -30,18 +31,42 @@ _SAMPLED_ROWS = 4096
 def fingerprint(plan: Plan) -> dict[str, Plain]:
     """What must be the same for a run to go on: settings, and a digest of the data."""
     recipe = plan.recipe
+    scheduled = isinstance(recipe.optimizer.learning_rate, Schedule)
     return {
-        "network": network_to_plain(recipe.network),
-        "loss": to_plain(recipe.loss),
+        "network": _named(recipe.network),
+        "loss": _named(recipe.loss),
+        **plan.identity,
         "optimizer": to_plain(recipe.optimizer),
         "clip": to_plain(recipe.clipping) if recipe.clipping else None,
-        "epochs": plan.epochs,
+        "epochs": plan.epochs if scheduled else None,
         "batch_size": plan.batch_size,
         "seed": plan.seed,
         "shuffle": plan.shuffle,
         "early_stopping": to_plain(plan.stopping) if plan.stopping else None,
         "data": data_digest(plan.rows),
     }
+
+
+def _named(part: Any) -> Plain:
+    """A network or loss as JSON data; of a function only the name."""
+    return to_plain(part) if is_described(part) else {"function": getattr(part, "__name__", "")}
+
+
+def is_described(part: Any) -> bool:
+    """Whether JSON can hold a network or loss, so that it is compared by its description."""
+    try:
+        to_plain(part)
+    except (DescriptionError, TypeError):
+        return False
+    return True
+
+
+def program_digest(graph: Graph) -> str:
+    """A digest of a traced step: functions are compared by what they compute."""
+    digest = hashlib.sha256(str(graph).encode())
+    for tensor in graph.constants:
+        digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+    return digest.hexdigest()
 
 
 def data_digest(rows: Rows) -> str:
@@ -55,7 +80,9 @@ def data_digest(rows: Rows) -> str:
     return digest.hexdigest()
 
 
-def save_checkpoint(path: str | os.PathLike[str], plan: Plan, standing: Standing) -> None:
+def save_checkpoint(
+    path: str | os.PathLike[str], marks: Mapping[str, Plain], standing: Standing
+) -> None:
     """Write a standing atomically; a former checkpoint stays until the new one is complete.
 
     Raises:
@@ -63,13 +90,13 @@ def save_checkpoint(path: str | os.PathLike[str], plan: Plan, standing: Standing
     """
     state, best = standing.state, standing.best
     document: dict[str, Plain] = {
-        "fingerprint": fingerprint(plan),
+        "fingerprint": dict(marks),
         "step": state.step,
-        "history": [cast("Plain", _finite(row)) for row in standing.history.rows],
+        "history": [_row_to_plain(row) for row in standing.history.rows],
         "best_epoch": best.epoch,
-        "best_value": best.value if math.isfinite(best.value) else None,
-        "loss_sum": standing.loss_sum,
-        "weight_sum": standing.weight_sum,
+        "best_value": _to_plain(best.value),
+        "loss_sum": _to_plain(standing.loss_sum),
+        "weight_sum": _to_plain(standing.weight_sum),
         "seconds": standing.seconds,
     }
     arrays = prefixed(
@@ -82,16 +109,35 @@ def save_checkpoint(path: str | os.PathLike[str], plan: Plan, standing: Standing
     write_container(path, arrays, document, format=FORMAT, version=VERSION)
 
 
-def _finite(row: Mapping[str, float]) -> dict[str, float]:
-    return {name: float(value) for name, value in row.items() if math.isfinite(value)}
+def _to_plain(value: float) -> Plain:
+    """A number as JSON data; NaN and infinity, which JSON lacks, as text."""
+    return float(value) if math.isfinite(value) else str(float(value))
 
 
-def load_checkpoint(path: str | os.PathLike[str], plan: Plan, start: State) -> Standing | None:
+def _row_to_plain(row: Mapping[str, float]) -> Plain:
+    return {name: _to_plain(value) for name, value in row.items()}
+
+
+def _number(value: Plain) -> float:
+    if value in {"nan", "inf", "-inf"} or (
+        isinstance(value, (int, float)) and not isinstance(value, bool)
+    ):
+        return float(cast("float | str", value))
+    raise TypeError(f"{value!r:.40} is no number")
+
+
+def _row(value: Plain) -> dict[str, float]:
+    return {name: _number(item) for name, item in cast("dict[str, Plain]", value).items()}
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str], marks: Mapping[str, Plain], start: State
+) -> Standing | None:
     """The standing in a checkpoint, or None where there is no such file.
 
     Args:
         path: the checkpoint.
-        plan: the run that is to go on.
+        marks: the :func:`fingerprint` of the run that is to go on.
         start: the run's starting state, for the names and shapes of its arrays.
 
     Raises:
@@ -103,7 +149,7 @@ def load_checkpoint(path: str | os.PathLike[str], plan: Plan, start: State) -> S
     held = read_container(path, format=FORMAT)
     if held.version != VERSION:
         raise FileError(f"{path}: checkpoint version {held.version}, this thalweg reads {VERSION}")
-    _check_fingerprint(path, held.document.get("fingerprint"), fingerprint(plan))
+    _check_fingerprint(path, held.document.get("fingerprint"), marks)
     try:
         return _standing(path, held, start)
     except (KeyError, TypeError, AttributeError) as error:
@@ -116,11 +162,16 @@ def _check_fingerprint(
     if not isinstance(found, dict):
         raise FileError(f"{path}: the checkpoint is damaged: it has no fingerprint")
     changed = [name for name in wanted if found.get(name) != wanted[name]]
+    changed += [name for name in found if name not in wanted]
     if changed:
         raise SettingError(
-            f"{path} belongs to another run: {', '.join(changed)} differ; go on with the same "
+            f"{path} belongs to another run: {_differ(changed)}; go on with the same "
             "settings and data, or give another checkpoint path"
         )
+
+
+def _differ(names: list[str]) -> str:
+    return f"{names[0]} differs" if len(names) == 1 else f"{', '.join(names)} differ"
 
 
 def _standing(path: str | os.PathLike[str], held: Container, start: State) -> Standing:
@@ -143,15 +194,14 @@ def _standing(path: str | os.PathLike[str], held: Container, start: State) -> St
     )
     best = Best()
     if best_epoch:
-        value = document["best_value"]
         best = Best(
             best_epoch,
-            math.inf if value is None else float(cast("float", value)),
+            _number(document["best_value"]),
             group("best_parameters", start.parameters),
             group("best_states", start.states),
         )
-    rows = [dict(row) for row in cast("list[dict[str, float]]", document["history"])]
-    sums = (float(cast("float", document[name])) for name in ("loss_sum", "weight_sum", "seconds"))
+    rows = [_row(row) for row in cast("list[Plain]", document["history"])]
+    sums = (_number(document[name]) for name in ("loss_sum", "weight_sum", "seconds"))
     return Standing(state, History(rows), best, *sums)
 
 

@@ -7,13 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from thalweg.compiler.threads import one_blas_thread
 from thalweg.data.splits import split_rows
 from thalweg.descriptions import Plain, to_plain
-from thalweg.errors import DataError, DescriptionError, NonFiniteError, SettingError, ShapeError
+from thalweg.errors import (
+    DataError,
+    DescriptionError,
+    FileError,
+    NonFiniteError,
+    SettingError,
+    ShapeError,
+)
 from thalweg.graph import Array, Shape, as_dtype, constant
 from thalweg.model import Forward, Model
 from thalweg.model.model import numeric_rows
@@ -21,7 +30,14 @@ from thalweg.nn.layer import Network, blueprint, initial_states, initialise
 from thalweg.nn.losses import Loss
 from thalweg.optim.clipping import as_clipping
 from thalweg.optim.optimizers import Adam, Optimizer, as_optimizer
-from thalweg.training.checkpoint import load_checkpoint, save_checkpoint
+from thalweg.training.checkpoint import (
+    data_digest,
+    fingerprint,
+    is_described,
+    load_checkpoint,
+    program_digest,
+    save_checkpoint,
+)
 from thalweg.training.executor import InterpreterExecutor, Rows
 from thalweg.training.history import Callback, Display, History, Timing
 from thalweg.training.loop import Ended, Loop, Plan, Standing
@@ -36,7 +52,7 @@ _LARGEST = 2**31
 """Parameters that a network may have: beyond, the machine's memory ends before training begins."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainedRun:
     """What :func:`fit` gives.
 
@@ -54,6 +70,13 @@ class TrainedRun:
     timing: Timing
     stop_reason: str
     best_epoch: int | None
+
+    def __repr__(self) -> str:
+        last = {name: round(float(self.history[name][-1]), 6) for name in self.history}
+        return (
+            f"TrainedRun({len(self.history.rows)} epochs, {self.timing.updates} updates, ended by "
+            f"{self.stop_reason}, best epoch {self.best_epoch}, last epoch {last})"
+        )
 
 
 def fit(
@@ -98,8 +121,9 @@ def fit(
         batch_size: rows of a batch, 1 … N; by default 128, or N where there are fewer rows.
         epochs: passes over the rows, ≥ 1.
         validation: None trains on every row; a share between 0 and 1 is split off (stratified for
-            labels); a pair ``(x, y)`` is your own.
+            labels); a pair ``(x, y)`` is your own, or ``(x, y, weights)``.
         early_stopping: patience in epochs, True (10) or a rule; the best weights are restored.
+            Without it the model has the last epoch's weights.
         clip: bound of the gradient's global norm, or a clipping.
         sample_weight: (N,) weights ≥ 0 of the rows in the loss.
         classes: the labels in the order of the outputs, where y may lack some.
@@ -160,6 +184,10 @@ def fit(
         _display(progress),
         save_every=checkpoint_every,
         save_every_updates=checkpoint_every_updates,
+        identity={
+            "dtype": kind.name,
+            "validation": None if held_out is None else data_digest(held_out),
+        },
     )
     return _train(plan, start, code, shape, checkpoint, resume)
 
@@ -232,14 +260,16 @@ def _prepare(
     return code, initialise(network, shape, seed, dtype), initial_states(plan, dtype)
 
 
-def _weights(given: Any, count: int, dtype: np.dtype[Any]) -> Array | None:
+def _weights(
+    given: Any, count: int, dtype: np.dtype[Any], name: str = "sample_weight"
+) -> Array | None:
     if given is None:
         return None
     weights = np.asarray(given, dtype=dtype)
     if weights.shape != (count,):
-        raise ShapeError(f"sample_weight has shape {weights.shape}, expected ({count},)")
+        raise ShapeError(f"{name} has shape {weights.shape}, expected ({count},)")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise DataError("sample_weight must be finite, nowhere negative, and somewhere positive")
+        raise DataError(f"{name} must be finite, nowhere negative, and somewhere positive")
     return weights
 
 
@@ -250,14 +280,14 @@ def _split(
         return rows, None
     if isinstance(validation, (tuple, list)):
         return rows, _own_validation(cast("Sequence[Any]", validation), code, shape)
-    if isinstance(validation, bool) or not isinstance(validation, (int, float)):
+    if isinstance(validation, bool) or not isinstance(validation, (int, float, np.floating)):
         raise SettingError(f"validation must be None, a share or a pair (x, y), got {validation!r}")
     if not 0 < validation < 1:
         raise SettingError(f"validation = {validation!r} is outside (0, 1)")
-    labels = rows.y if code.classes is not None and rows.y.ndim == 1 else None
-    train, held_out, _ = split_rows(
-        len(rows), (1 - validation, float(validation), 0.0), labels=labels, seed=seed
-    )
+    are_labels = code.classes is not None and rows.y.size == len(rows)
+    labels = rows.y.reshape(len(rows)) if are_labels else None
+    shares = (1 - float(validation), float(validation), 0.0)
+    train, held_out, _ = split_rows(len(rows), shares, labels=labels, seed=seed % 2**32)
     return Rows(*rows.take(train)), Rows(*rows.take(held_out))
 
 
@@ -268,7 +298,9 @@ def _own_validation(given: Sequence[Any], code: TargetCode, shape: Shape) -> Row
     y = code.encode(given[1], "validation y")
     if len(x) != len(y) or not len(x):
         raise ShapeError(f"validation x has {len(x)} rows, y has {len(y)}; both need the same, ≥ 1")
-    weights = _weights(given[2], len(x), code.dtype) if len(given) == 3 else None
+    weights = None
+    if len(given) == 3:
+        weights = _weights(given[2], len(x), code.dtype, "validation weights")
     return Rows(x, y, weights)
 
 
@@ -297,6 +329,8 @@ def _accuracy(code: TargetCode, outputs: Array, rows: Rows) -> float:
     else:
         truth = rows.y if rows.y.ndim == 1 else np.argmax(rows.y, axis=1)
         right = np.argmax(outputs, axis=1) == truth
+    if rows.weights is not None and not rows.weights.any():
+        return float("nan")
     return float(np.average(right, weights=rows.weights))
 
 
@@ -320,23 +354,40 @@ def _train(
 ) -> TrainedRun:
     import dataclasses
 
-    from threadpoolctl import threadpool_limits
-
     standing = Standing(start)
-    if checkpoint is not None:
-        plan = dataclasses.replace(plan, save=partial(save_checkpoint, checkpoint, plan))
-        if resume:
-            standing = load_checkpoint(checkpoint, plan, start) or standing
     executor = InterpreterExecutor(plan.recipe, plan.rows, plan.run)
     began = time.perf_counter()
-    executor.graph(standing.state, plan.rows.take(np.arange(plan.batch_size)))
+    step, _ = executor.graph(start, plan.rows.take(np.arange(plan.batch_size)))
     compiled = time.perf_counter() - began
-    with threadpool_limits(1, "blas"):  # results must not depend on the number of threads
-        ended = Loop(plan, executor, standing).run()
+    if checkpoint is not None:
+        _check_folder(checkpoint)
+        marks = {**fingerprint(plan), "classes": _labels(code)}
+        if not (is_described(plan.recipe.network) and is_described(plan.recipe.loss)):
+            marks["program"] = program_digest(step.traced)
+        plan = dataclasses.replace(plan, save=partial(save_checkpoint, checkpoint, marks))
+        if resume:
+            standing = load_checkpoint(checkpoint, marks, start) or standing
+    loop = Loop(plan, executor, standing)
+    with one_blas_thread():  # results must not depend on the number of threads
+        try:
+            ended = loop.run()
+        except FileError as error:
+            error.run = _result(plan, Ended(loop.standing, "checkpoint"), code, shape, compiled)
+            raise
         run = _result(plan, ended, code, shape, compiled)
         if ended.failed is not None:
             raise _failure(plan, executor, ended, run)
     return run
+
+
+def _check_folder(checkpoint: str | os.PathLike[str]) -> None:
+    folder = Path(checkpoint).parent
+    if not folder.is_dir():
+        raise FileError(f"checkpoint {checkpoint}: the folder {folder} does not exist; make it")
+
+
+def _labels(code: TargetCode) -> Plain:
+    return None if code.classes is None else list(code.classes)
 
 
 def _result(

@@ -6,13 +6,14 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
 
 import numpy as np
 
+from thalweg.descriptions import Plain
 from thalweg.graph import Array
 from thalweg.ops.random import key_from_seed, permutation
 from thalweg.optim.schedules import rate_at
@@ -45,6 +46,7 @@ class Plan:
         save: writes a checkpoint, if any.
         save_every: epochs between checkpoints.
         save_every_updates: updates between checkpoints; 0 for epochs only.
+        identity: what else must be the same for a checkpoint to fit (validation rows, classes).
     """
 
     recipe: Recipe
@@ -60,6 +62,7 @@ class Plan:
     save: Callable[[Standing], None] | None = None
     save_every: int = 1
     save_every_updates: int = 0
+    identity: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
 
     @property
     def steps_per_epoch(self) -> int:
@@ -130,13 +133,13 @@ class Loop:
     def run(self) -> Ended:
         """Train to the end; Ctrl-C ends after the running step."""
         plan = self.plan
-        plan.display.start(plan.epochs, "training")
         try:
+            plan.display.start(plan.epochs, "training")
             with _interrupts() as interrupted:
                 ended = self._train(interrupted)
-            if plan.save is not None:
-                plan.save(self.standing)
-            plan.display.finish(self.progress(), ended.reason)
+                if plan.save is not None:
+                    plan.save(self.standing)
+                plan.display.finish(self.progress(), ended.reason)
         finally:
             plan.display.close()
         return ended
@@ -152,6 +155,8 @@ class Loop:
             if finished:
                 reason = self._finish_epoch()
             self._checkpoint(finished)
+            if finished:
+                reason = self._call_back() or reason
             self.plan.display.update(self.progress())
             if interrupted.is_set():
                 reason = reason or "interrupted"
@@ -167,7 +172,8 @@ class Loop:
         epoch, within = divmod(standing.state.step, plan.steps_per_epoch)
         last = plan.steps_per_epoch
         if plan.save_every_updates:
-            last = min(last, within + plan.save_every_updates - within % plan.save_every_updates)
+            rest = standing.state.step % plan.save_every_updates
+            last = min(last, within + plan.save_every_updates - rest)
         starts = range(within * plan.batch_size, last * plan.batch_size, plan.batch_size)
         starts = range(starts.start, min(starts.stop, len(plan.rows)), starts.step)
         order = self._order_of(epoch)
@@ -222,10 +228,17 @@ class Loop:
             seconds=self._seconds(),
         )  # fmt: skip
         plan.display.epoch(self.progress())
-        reason = self._reason_to_stop()
-        event = Epoch(number, values, state.parameters, state.step)
+        return self._reason_to_stop()
+
+    def _call_back(self) -> str:
+        """Tell the callbacks of the finished epoch, after its checkpoint is written."""
+        plan, state = self.plan, self.standing.state
+        rows = self.standing.history.rows
+        shown = {path: _read_only(value) for path, value in state.parameters.items()}
+        event = Epoch(len(rows), rows[-1], shown, state.step)
         wishes = [callback(event) for callback in plan.callbacks]
-        return reason or ("callback" if any(wish is True for wish in wishes) else "")
+        stops = any(isinstance(wish, (bool, np.bool_)) and wish for wish in wishes)
+        return "callback" if stops else ""
 
     def _reason_to_stop(self) -> str:
         stopping, standing = self.plan.stopping, self.standing
@@ -268,11 +281,18 @@ class Loop:
         )  # fmt: skip
 
 
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 @contextmanager
 def _interrupts() -> Generator[threading.Event]:
     """Ctrl-C sets the event; a second Ctrl-C raises KeyboardInterrupt as usual."""
     event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    elsewhere = threading.current_thread() is not threading.main_thread()
+    if elsewhere or signal.getsignal(signal.SIGINT) in {signal.SIG_IGN, None}:
         yield event
         return
 

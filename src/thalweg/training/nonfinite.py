@@ -87,7 +87,12 @@ def explain(origin: Origin | None, step: int) -> str:
     )
 
 
+_DOMAINS = {"log": "positive", "log1p": "above -1", "sqrt": "not negative", "div": "not 0"}
+
+
 def _advice(origin: Origin, step: int) -> str:
+    if origin.operation in _DOMAINS and origin.largest_input < 1e6 and origin.layer != "loss":
+        return f"{origin.operation} needs operands that are {_DOMAINS[origin.operation]}"
     if origin.layer == "loss" and origin.largest_input < 1e6:
         return "the loss is undefined for these outputs or targets: check the targets' range"
     if origin.direction == "forward" and step == 1:

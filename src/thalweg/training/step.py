@@ -11,6 +11,7 @@ import numpy as np
 from thalweg.autodiff.transforms import value_and_grad
 from thalweg.compiler.passes.simplify import simplify
 from thalweg.descriptions import Description, replace_settings, settings_of
+from thalweg.errors import SettingError
 from thalweg.graph import (
     DTYPES,
     Array,
@@ -52,7 +53,7 @@ class Recipe:
     def settings(self) -> Values:
         """Every numeric setting by path, as float64 numbers."""
         return {
-            path: np.asarray(value, np.float64)
+            path: _number(path, value)
             for name, part in self.parts().items()
             for path, value in settings_of(part, f"{name}.").items()
         }
@@ -68,6 +69,15 @@ class Recipe:
             replaced.get("optimizer", self.optimizer),
             replaced.get("clipping", self.clipping),
         )
+
+
+def _number(path: str, value: Any) -> Array:
+    number = np.asarray(value, np.float64)
+    if number.shape:
+        raise SettingError(
+            f"{path} is an array of shape {number.shape}; one network takes one number"
+        )
+    return number
 
 
 class State(NamedTuple):
@@ -178,7 +188,7 @@ class StepGraph:
         """The results of running the graph, named again."""
         values = iter(results)
         groups = [
-            {path: next(values) for path in self._groups[name]}
+            {path: np.asarray(next(values), order="C") for path in self._groups[name]}
             for name in ("parameters", "slots", "states")
         ]
         loss, probe = (float(next(values)) for _ in range(2))
@@ -197,8 +207,9 @@ class StepGraph:
         (loss, changed), gradients = value_and_grad(objective, has_aux=True)(parameters)
         moment = Moment(step, total, per_epoch)
         moved, kept = _update(recipe, gradients, _nested(slots), parameters, moment)
-        probe = nonfinite_probe([loss, *gradients.values(), *moved.values()])
         flat = _flat(kept)
+        reals = [value for value in (*changed.values(), *flat.values()) if value.type.is_float]
+        probe = nonfinite_probe([loss, *gradients.values(), *moved.values(), *reals])
         return [
             *(moved[path] for path in parameters),
             *(flat[path] for path in slots),
@@ -239,7 +250,11 @@ def _update(
     with labelled("optimizer", "update"):
         moved, kept = recipe.optimizer.update(clipped, slots, parameters, moment)
         same = {path: astype(moved[path], value.dtype) for path, value in parameters.items()}
-    return same, kept
+        slots = {
+            name: {path: astype(kept[name][path], value.dtype) for path, value in slot.items()}
+            for name, slot in slots.items()
+        }
+    return same, slots
 
 
 def nonfinite_probe(tensors: list[Tensor]) -> Tensor:

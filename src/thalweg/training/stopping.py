@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,7 +58,7 @@ class Best:
     def after(
         self, epoch: int, value: float, min_delta: float, parameters: Values, states: Values
     ) -> Best:
-        """The best of this and a new epoch."""
-        if value < self.value - min_delta or self.epoch == 0:
+        """The best of this and a new epoch; NaN is never the best."""
+        if value < self.value - min_delta or (self.epoch == 0 and not math.isnan(value)):
             return replace(self, epoch=epoch, value=value, parameters=parameters, states=states)
         return self

@@ -11,7 +11,7 @@ from thalweg.descriptions import make
 from thalweg.errors import DataError, ShapeError
 from thalweg.graph import Array, Shape
 from thalweg.model.model import Label
-from thalweg.nn.losses import Loss, as_loss
+from thalweg.nn.losses import CustomClassLoss, CustomLoss, Loss, as_loss
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TargetCode:
             DataError: a label outside the classes, or a value that is not finite.
             ShapeError: another shape than the training targets.
         """
-        array = _array(y)
+        array = _column(_array(y), self.shape)
         if self.classes is not None and array.ndim == 1:
             codes = _codes(array, self.classes, name)
             if self.loss.kind == "binary":
@@ -49,6 +49,13 @@ class TargetCode:
 
 def _array(y: Any) -> Array:
     return np.asarray(y.numpy() if hasattr(y, "numpy") and not isinstance(y, np.ndarray) else y)
+
+
+def _column(y: Array, outputs: Shape) -> Array:
+    """Labels given as one column, (N, 1), as (N,)."""
+    text = y.dtype.kind in "OUSb"
+    one = y.ndim == 2 and y.shape[1] == 1
+    return y[:, 0] if one and (text or outputs != (1,)) else y
 
 
 def default_loss(y: Array, outputs: Shape) -> Loss:
@@ -75,7 +82,10 @@ def fit_targets(
         ShapeError: targets whose shape does not fit the outputs.
     """
     array = _array(y)
+    array = _column(array, outputs)
     chosen = default_loss(array, outputs) if loss is None else as_loss(loss)
+    if type(chosen) is CustomLoss and _are_labels(array, outputs, classes):
+        chosen = CustomClassLoss(chosen.function)
     if chosen.kind == "numbers":
         single = array.ndim == 1
         if single and outputs not in {(1,), ()}:
@@ -91,6 +101,12 @@ def fit_targets(
     return TargetCode(chosen, labels, False, outputs, dtype)
 
 
+def _are_labels(y: Array, outputs: Shape, classes: Any) -> bool:
+    """Whether targets of a loss function are labels: one a row, for several outputs."""
+    several = len(outputs) == 1 and outputs[0] > 1
+    return y.ndim == 1 and several and (classes is not None or y.dtype.kind in "OUSbiu")
+
+
 def _classes(y: Array, loss: Loss, outputs: Shape, given: Any) -> tuple[Label, ...]:
     binary = loss.kind == "binary"
     wide = 2 if binary else (outputs[0] if len(outputs) == 1 else 0)
@@ -99,19 +115,26 @@ def _classes(y: Array, loss: Loss, outputs: Shape, given: Any) -> tuple[Label, .
             f"binary cross entropy of labels (N,) needs one output, the network has {outputs}; "
             "use cross_entropy, or give y with a column for each label"
         )
-    if y.dtype.kind == "f":
-        y = _whole(y)
-    _refuse_missing(y)
+    y = _plain_labels(y)
     found = np.unique(y)
     if given is not None:
-        labels = np.asarray(given)
+        labels = _plain_labels(np.asarray(given), "classes")
+        if len(np.unique(labels)) != len(labels):
+            raise DataError(f"classes names a label twice: {labels.tolist()}")
     elif y.dtype.kind in "iu" and found.size and found[0] >= 0 and found[-1] < wide:
         labels = np.arange(wide)
     else:
         labels = found
     if len(found) < 2:
-        held = f" ({found[0]!r})" if len(found) else ""
+        held = f" ({found.tolist()[0]!r})" if len(found) else ""
         raise DataError(f"y holds {len(found)} class{held}; a classifier needs at least two")
+    if not wide:
+        raise ShapeError(
+            f"labels (N,) need outputs (N, classes), the network gives {outputs} for each row; "
+            "flatten the inputs first: x.reshape(len(x), -1)"
+        )
+    if len(labels) != wide and given is not None:
+        raise DataError(f"classes names {len(labels)} labels, the network has {wide} outputs")
     if len(labels) != wide:
         raise DataError(
             f"y holds {len(labels)} classes but the network has {wide} outputs: end the network "
@@ -120,13 +143,36 @@ def _classes(y: Array, loss: Loss, outputs: Shape, given: Any) -> tuple[Label, .
     return tuple(cast("list[Label]", labels.tolist()))
 
 
-def _refuse_missing(y: Array) -> None:
-    if y.dtype.kind == "O":
-        for row, label in enumerate(y.tolist()):
-            if label is None or label != label:  # noqa: PLR0124 - NaN is unequal to itself
-                raise DataError(f"y is missing in row {row} (counted from 0); remove the row")
-            if not isinstance(label, (str, int, bool, np.integer)):
-                raise DataError(f"y holds {label!r} in row {row}, which is no label")
+def _plain_labels(y: Array, name: str = "y") -> Array:
+    """Labels as an array of one kind: text, whole numbers or booleans.
+
+    Raises:
+        DataError: a missing label, one of another kind, or mixed kinds, named with its row.
+    """
+    if y.dtype.kind == "f":
+        return _whole(y)
+    if y.dtype.kind == "U" or y.dtype.kind in "bi" or (y.dtype.kind == "u" and y.itemsize < 8):
+        return y
+    labels = [item.item() if isinstance(item, np.generic) else item for item in y.tolist()]
+    for row, label in enumerate(labels):
+        if label is None or type(label).__name__ == "NAType" or label != label:  # noqa: PLR0124
+            raise DataError(f"{name} is missing in row {row} (counted from 0); remove the row")
+        if not isinstance(label, (str, int, bool)):
+            raise DataError(
+                f"{name} holds {label!r} in row {row}, which is no label: labels are text, whole "
+                "numbers or booleans"
+            )
+        if type(label) is not type(labels[0]):
+            raise DataError(
+                f"{name} holds labels of several types, {labels[0]!r} in row 0 and {label!r} in "
+                f"row {row}; make them all text"
+            )
+    if labels and isinstance(labels[0], str):
+        return np.array(labels, dtype=object)
+    try:
+        return np.array(labels, dtype=None if labels and isinstance(labels[0], bool) else np.int64)
+    except OverflowError as error:
+        raise DataError(f"{name} holds labels beyond 2⁶³; make them text") from error
 
 
 def _whole(y: Array) -> Array:
@@ -141,21 +187,21 @@ def _whole(y: Array) -> Array:
 
 
 def _codes(y: Array, classes: tuple[Label, ...], name: str) -> Array:
-    if y.dtype.kind == "f":
-        y = _whole(y)
+    y = _plain_labels(y, name)
     places = {label: place for place, label in enumerate(classes)}
-    codes = np.empty(len(y), np.int64)
-    for label in np.unique(y).tolist():
+    found, inverse = np.unique(y, return_inverse=True)
+    codes = np.empty(len(found), np.int64)
+    for index, label in enumerate(found.tolist()):
         place = places.get(label)
         if place is None:
-            row = int(np.argmax(y == label))
+            row = int(np.argmax(inverse == index))
             known = ", ".join(repr(item) for item in classes[:10])
             raise DataError(
                 f"{name} holds the label {label!r} in row {row} (counted from 0), which is none of "
                 f"the {len(classes)} classes ({known}{', …' if len(classes) > 10 else ''})"
             )
-        codes[y == label] = place
-    return codes
+        codes[index] = place
+    return codes[inverse.reshape(len(y))]
 
 
 def _numbers(y: Array, shape: Shape, dtype: np.dtype[Any], name: str) -> Array:
@@ -163,11 +209,22 @@ def _numbers(y: Array, shape: Shape, dtype: np.dtype[Any], name: str) -> Array:
         raise DataError(f"{name} holds {y.dtype.name} values where numbers are due")
     columns = y.reshape(len(y), *shape) if y.ndim == 1 and shape in {(1,), ()} else y
     if columns.shape[1:] != shape:
-        raise ShapeError(f"{name} has shape {y.shape}, the network gives (N, {shape}) outputs")
+        rows = ", ".join(["N", *map(str, shape)])
+        raise ShapeError(
+            f"{name} has shape {y.shape}, the network's outputs are ({rows}); give labels as (N,): "
+            f"{name.rsplit(maxsplit=1)[-1]}.ravel()"
+        )
     finite = np.isfinite(columns)
     if not finite.all():
         row = int(np.unravel_index(int(np.argmin(finite)), finite.shape)[0])
         raise DataError(
             f"{name} holds {y[row]} in row {row} (counted from 0); remove the row or fill the value"
         )
-    return columns.astype(dtype)
+    with np.errstate(over="ignore"):
+        converted = columns.astype(dtype)
+    if not np.isfinite(converted).all():
+        raise DataError(
+            f"{name} holds values beyond {dtype.name}'s range, up to "
+            f"{float(np.abs(columns).max()):.3g}; scale the targets, or use dtype='float64'"
+        )
+    return converted

@@ -216,8 +216,6 @@ def _minus_zero(node: Tensor) -> Tensor | None:
 @_rule("times-minus-one", "mul", "x · (-1) = -x")
 def _times_minus_one(node: Tensor) -> Tensor | None:
     a, b = inputs_of(node)
-    if node.dtype.kind == "u":
-        return None
     if uniform_value(b) == -1.0:
         return unary.neg(a)
     return unary.neg(b) if uniform_value(a) == -1.0 else None
