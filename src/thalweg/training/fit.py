@@ -160,10 +160,7 @@ def fit(
         epochs, seed, backend, checkpoint_every, checkpoint_every_updates, resume, checkpoint
     )
     targets = np.asarray(y)
-    if len(inputs) != len(targets):
-        raise ShapeError(f"x has {len(inputs)} rows, y has {len(targets)}")
-    if not len(inputs):
-        raise DataError("x has no rows; there is nothing to learn from")
+    _check_rows(inputs, targets)
     shape = inputs.shape[1:]
     code, parameters, states = _prepare(network, shape, targets, loss, kind, classes, seed)
     weights = _weights(sample_weight, len(inputs), kind)
@@ -209,6 +206,14 @@ def _check_call(
         raise SettingError("resume=True needs the checkpoint's path: checkpoint=...")
     if backend not in BACKENDS:
         raise SettingError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
+
+
+def _check_rows(inputs: Array, targets: Array) -> None:
+    rows = len(targets) if targets.ndim else 0
+    if len(inputs) != rows:
+        raise ShapeError(f"x has {len(inputs)} rows, y has {rows}")
+    if not rows:
+        raise DataError("x has no rows; there is nothing to learn from")
 
 
 def _whole_number(name: str, value: Any, low: int, high: int = 2**63 - 1) -> int:
