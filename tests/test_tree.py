@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thalweg.errors import ShapeError
-from thalweg.tree import difference, flatten, leaf_paths, map_tree, same_structure, unflatten
+from thalweg.tree import difference, flatten, leaf_paths, map_tree, unflatten
 
 
 class Pair(NamedTuple):
@@ -50,7 +50,7 @@ def test_flatten_and_unflatten_are_inverse(tree):
 @given(trees)
 def test_two_flattenings_have_equal_structures(tree):
     first, second = flatten(tree)[1], flatten(tree)[1]
-    assert same_structure(first, second)
+    assert first == second
     assert difference(first, second) is None
     assert hash(first) == hash(second)
 
@@ -100,7 +100,7 @@ def test_map_goes_over_several_trees():
     ],
 )
 def test_where_trees_differ_is_named(first, second, message):
-    assert not same_structure(flatten(first)[1], flatten(second)[1])
+    assert flatten(first)[1] != flatten(second)[1]
     with pytest.raises(ShapeError, match=f"the trees differ in structure at {message}"):
         map_tree(lambda a, b: a, first, second)
 

@@ -101,11 +101,6 @@ def _build(structure: Structure, leaves: Iterator[Any]) -> Tree:
     return structure.container(children)
 
 
-def same_structure(first: Structure, second: Structure) -> bool:
-    """Whether two structures have the same containers and keys, in the same order."""
-    return first == second
-
-
 def difference(first: Structure, second: Structure, path: str = "") -> str | None:
     """Where two structures differ first, in words; ``None`` where they do not."""
     alone = (first.container, first.keys, len(first.children))

@@ -262,3 +262,14 @@ def test_functions_are_traced_to_sound_graphs(name):
         verify(graph)
         assert graph.outputs[0].type == getattr(ops, name)(x).type
         assert graph.outputs[0].type == getattr(ops, name)(constant(np.ones((2, 3), dtype))).type
+
+
+def test_a_power_does_not_depend_on_how_the_exponent_lies_in_memory():
+    from thalweg.ops.binary import pow_
+    from thalweg.ops.repetition import broadcast
+
+    base = Tensor(np.float32([-np.inf, -0.0, 0.3, 1.7, 2.5e10, 7.0, 11.0, 0.123]))
+    for exponent in (0.5, 2.0, -1.5):
+        repeated = broadcast(Tensor(np.float32(exponent)), shape=base.shape)
+        written = Tensor(np.full(base.shape, exponent, "float32"))
+        assert pow_(base, repeated).numpy().tobytes() == pow_(base, written).numpy().tobytes()

@@ -216,3 +216,15 @@ def test_the_defaults_reach_what_was_promised(shared_data, name, target, metric,
     assert run.test[metric] >= least
     if name == "adult.csv":
         assert run.test["log_loss"] < run.baselines["logistic regression"]["log_loss"]
+
+
+def test_without_stopping_the_command_line_still_keeps_the_best_epoch():
+    from thalweg.cli.train import parse_patience
+
+    run = fit_table(
+        "wine", "target", epochs=60, early_stopping=parse_patience(0), learning_rate=0.05,
+        progress=False,
+    )  # fmt: skip
+    losses = run.history["validation_loss"]
+    assert len(losses) == 60
+    assert run.best_epoch == losses.argmin() + 1

@@ -75,3 +75,40 @@ def test_the_first_bad_update_is_the_one_reported():
             callbacks=[lambda epoch: updates.append(epoch.step)])  # fmt: skip
     number = int(str(caught.value).split(":")[0].split()[1])
     assert number == caught.value.run.timing.updates + 1
+
+
+@tw.register("layer", "test_growing_state")
+class Growing(tw.Layer):
+    """A state that overflows while output, loss and gradients stay finite."""
+
+    def forward(self, x, scope):
+        state = scope.state("size", (), start=1.0)
+        scope.update("size", state * 1e30)
+        return x
+
+
+def test_a_state_that_overflows_is_found_too():
+    x, y = line()
+    with pytest.raises(NonFiniteError, match=r"update 2: ") as caught:
+        fit(tw.Sequential(tw.Linear(1), Growing()), x, y)
+    assert np.isfinite(caught.value.run.model.states["1.size"])
+
+
+def test_an_optimizer_slot_that_overflows_is_found_too():
+    x, y = line()
+
+    def loss(outputs, targets):
+        return outputs * 1e25 + targets * 0.0
+
+    with pytest.raises(NonFiniteError, match=r"update 1: optimizer, update pass"):
+        fit(tw.Linear(1), x, y, loss=loss)
+
+
+def test_the_advice_names_the_domain_of_the_operation():
+    x, y = line()
+
+    def network(x, scope):
+        return scope.apply("out", tw.Linear(1), tw.log(x))
+
+    with pytest.raises(NonFiniteError, match="log needs operands that are positive"):
+        fit(network, x, y)

@@ -22,7 +22,10 @@ UNITS = ("update", "epoch")
 @family("schedule")
 @dataclass(frozen=True)
 class Schedule(Description):
-    """A learning rate that changes while training."""
+    """A learning rate that changes while training.
+
+    A schedule defines :meth:`at`; one that holds another schedule defines the call itself.
+    """
 
     def at(self, time: Tensor, total: Tensor) -> Tensor:
         """The rate at a time, of a run of a total length, both in the schedule's unit."""

@@ -61,7 +61,8 @@ class TrainedRun:
         history: numbers by epoch: ``train_loss``, ``learning_rate``, with validation rows
             ``validation_loss`` and for classes ``validation_accuracy``.
         timing: compile_seconds, seconds, updates, updates_per_second.
-        stop_reason: ``epochs``, ``early stopping``, ``callback`` or ``interrupted``.
+        stop_reason: ``epochs``, ``early stopping``, ``callback`` or ``interrupted``; in the run
+            that an error holds ``non-finite``, or ``checkpoint`` where it could not be written.
         best_epoch: whose weights the model has, from 1; None where they are the last.
     """
 

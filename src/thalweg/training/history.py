@@ -95,7 +95,7 @@ class Epoch:
     Attributes:
         number: from 1.
         values: this epoch's numbers (``train_loss``, ``validation_loss``, ``learning_rate``, …).
-        parameters: the network's arrays by path (copies are not needed; they are not changed).
+        parameters: the network's arrays by path (read-only views).
         step: updates done.
     """
 

@@ -103,7 +103,8 @@ class Ended:
 
     Attributes:
         standing: where.
-        reason: ``epochs``, ``early stopping``, ``callback``, ``interrupted`` or ``non-finite``.
+        reason: ``epochs``, ``early stopping``, ``callback``, ``interrupted``, ``non-finite`` or
+            ``checkpoint`` (it could not be written).
         failed: the batch at which a value was not finite.
     """
 
