@@ -7,10 +7,12 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN := .venv/run.stamp
 DEV := .venv/dev.stamp
+BENCH := .venv-bench/bench.stamp
 PYTEST_ARGS ?=
+BENCH_ARGS ?= --out runs/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak coverage lint check layout types imports \
+.PHONY: help setup demo test soak bench coverage lint check layout types imports \
 	ruler format clean distclean
 
 help: ## list the targets
@@ -29,6 +31,9 @@ test: $(DEV) ## run all tests but the long ones
 
 soak: $(DEV) ## run the long tests
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+
+bench: $(BENCH) ## compare with PyTorch, JAX and others, in .venv-bench (BENCH_ARGS="--out docs")
+	.venv-bench/bin/python -m thalweg.bench $(BENCH_ARGS)
 
 coverage: $(DEV) ## run the tests and list the lines that none of them reaches
 	$(BIN)/python -m pytest -m "not soak" --cov=thalweg --cov-report=term-missing $(PYTEST_ARGS)
@@ -58,8 +63,8 @@ clean: ## remove caches, builds and the demo's files
 	rm -rf build dist runs/demo .coverage .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## remove .venv as well
-	rm -rf .venv
+distclean: clean ## remove .venv and .venv-bench as well
+	rm -rf .venv .venv-bench
 
 $(RUN): requirements/run.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "thalweg needs Python 3.11 or newer, and found none." \
@@ -75,4 +80,12 @@ $(RUN): requirements/run.txt pyproject.toml
 $(DEV): $(RUN) requirements/dev.txt
 	$(PIP) install --quiet --no-deps -r requirements/dev.txt
 	$(PIP) check
+	@touch $@
+
+$(BENCH): $(RUN) requirements/bench.txt
+	@.venv-bench/bin/python -c 'import pip' 2>/dev/null || $(BIN)/python -m venv --clear .venv-bench
+	.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+		-r requirements/run.txt -r requirements/bench.txt
+	.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+		--no-build-isolation -e .
 	@touch $@

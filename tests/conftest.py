@@ -1,5 +1,7 @@
 """Fixtures shared by all tests."""
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,11 @@ GOLDEN = Path(__file__).resolve().parent / "golden"
 # The machine may be busy and the examples the same for all: no deadline, no chance.
 hypothesis.settings.register_profile("thalweg", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("thalweg")
+
+
+# Compiled programs of a test run are kept in a folder of its own, never in the user's.
+_PROGRAMS = tempfile.TemporaryDirectory(prefix="thalweg-tests-")
+os.environ["XDG_CACHE_HOME"] = _PROGRAMS.name
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,6 +10,7 @@
 
 from thalweg.autodiff.numerical import GradientCheck, check_gradients
 from thalweg.autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from thalweg.compiler.compile import compile  # noqa: A004 - the field's word for it
 from thalweg.compiler.trace import trace
 from thalweg.descriptions import register
 from thalweg.errors import ThalwegError
@@ -120,8 +121,7 @@ from thalweg.tabular import TableRun, TableSettings, fit_table
 from thalweg.training.fit import TrainedRun, fit
 from thalweg.training.history import Display, Epoch, History, Progress
 from thalweg.training.stopping import EarlyStopping
-
-__version__ = "0.1.0"
+from thalweg.version import __version__
 
 __all__ = [
     "ELU",
@@ -186,12 +186,14 @@ __all__ = [
     "WarmUp",
     "Xavier",
     "Zeros",
+    "__version__",
     "abs",
     "apply_network",
     "arange",
     "argmax",
     "check_gradients",
     "clip",
+    "compile",
     "concatenate",
     "cos",
     "elu",

@@ -25,6 +25,10 @@ class GraphError(ThalwegError, ValueError):
     """A graph that breaks its own rules, or a tensor used outside its graph."""
 
 
+class CompileError(ThalwegError, RuntimeError):
+    """A program that LLVM refuses: a fault of this library, to be reported with the message."""
+
+
 class SettingError(ThalwegError, ValueError):
     """A hyperparameter or option outside its allowed range or choices."""
 

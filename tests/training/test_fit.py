@@ -315,7 +315,7 @@ def test_fits_in_threads_leave_the_process_as_it_was():
 def test_an_epoch_whose_validation_is_nan_is_never_the_best():
     from thalweg.training.stopping import Best
 
-    best = Best().after(1, np.nan, 0.0, {}, {})
-    assert best.epoch == 0
-    best = best.after(2, 3.0, 0.0, {}, {}).after(3, np.nan, 0.0, {}, {})
-    assert (best.epoch, best.value) == (2, 3.0)
+    assert not Best().falls(np.nan, 0.0)
+    assert Best().falls(np.inf, 0.0)
+    best = Best(2, 3.0)
+    assert [best.falls(value, 0.5) for value in (2.4, 2.5, 3.0, np.nan)] == [True] + 3 * [False]

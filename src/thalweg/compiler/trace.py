@@ -35,7 +35,7 @@ def trace(function: Callable[..., Tree], *examples: Any) -> Graph:
     """
     leaves, structure = flatten(tuple(examples))
     types = [as_tensor(item).type for item in leaves]
-    names = _names(function, examples)
+    names = input_names(function, examples)
 
     def flat(*inputs: Tensor) -> Tree:
         return function(*unflatten(structure, list(inputs)))
@@ -43,7 +43,7 @@ def trace(function: Callable[..., Tree], *examples: Any) -> Graph:
     return trace_flat(flat, types, names)[0]
 
 
-def _names(function: Callable[..., Any], examples: tuple[Any, ...]) -> list[str]:
+def input_names(function: Callable[..., Any], examples: tuple[Any, ...]) -> list[str]:
     """Names of the inputs: the function's own argument names with paths inside trees."""
     try:
         found = list(inspect.signature(function).parameters.values())

@@ -16,7 +16,7 @@ from thalweg.data.targets import ClassTarget, NumberTarget
 from thalweg.descriptions import Plain
 from thalweg.errors import DataError, DTypeError, ShapeError
 from thalweg.graph import Array, Shape, Tensor, as_array, constant
-from thalweg.model.forward import Forward
+from thalweg.model.forward import Forward, native_forward
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
 
@@ -63,7 +63,7 @@ class Model:
 
     @cached_property
     def _forward(self) -> Forward:
-        return Forward(self.network)
+        return native_forward(self.network)
 
     def inputs(self, x: Any) -> tuple[Array, tuple[Note, ...]]:
         """Rows as the network takes them, with notes on what a table held.

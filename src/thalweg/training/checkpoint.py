@@ -17,8 +17,8 @@ from thalweg.graph import Array, Graph
 from thalweg.model.files import prefixed, unprefixed
 from thalweg.optim.schedules import Schedule
 from thalweg.storage.container import Container, check_arrays, read_container, write_container
-from thalweg.training.executor import Rows
 from thalweg.training.history import History
+from thalweg.training.job import Rows
 from thalweg.training.loop import Plan, Standing
 from thalweg.training.step import State
 from thalweg.training.stopping import Best
@@ -30,20 +30,21 @@ _SAMPLED_ROWS = 4096
 
 def fingerprint(plan: Plan) -> dict[str, Plain]:
     """What must be the same for a run to go on: settings, and a digest of the data."""
-    recipe = plan.recipe
+    job, recipe = plan.job, plan.job.recipe
     scheduled = isinstance(recipe.optimizer.learning_rate, Schedule)
     return {
         "network": _named(recipe.network),
         "loss": _named(recipe.loss),
         **plan.identity,
+        "validation": None if job.held_out is None else data_digest(job.held_out),
         "optimizer": to_plain(recipe.optimizer),
         "clip": to_plain(recipe.clipping) if recipe.clipping else None,
-        "epochs": plan.epochs if scheduled else None,
-        "batch_size": plan.batch_size,
-        "seed": plan.seed,
-        "shuffle": plan.shuffle,
+        "epochs": job.epochs if scheduled else None,
+        "batch_size": job.batch_size,
+        "seed": job.seed,
+        "shuffle": job.shuffle,
         "early_stopping": to_plain(plan.stopping) if plan.stopping else None,
-        "data": data_digest(plan.rows),
+        "data": data_digest(job.rows),
     }
 
 

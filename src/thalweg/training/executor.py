@@ -1,54 +1,119 @@
-"""Running steps: the interpreter's executor, and what any executor offers the training loop."""
+"""Running steps: what any backend offers the training loop, and the interpreter's way."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from thalweg.compiler.interpreter import Interpreter
 from thalweg.graph import Array
-from thalweg.training.step import Batch, Outcome, Recipe, Run, State, StepGraph
+from thalweg.model.forward import Forward
+from thalweg.training.job import Job
+from thalweg.training.step import Batch, Outcome, State
 
 
-class Rows(NamedTuple):
-    """The training rows: inputs, targets and (where given) weights, in the user's own order."""
+class Sums(NamedTuple):
+    """The losses of an epoch's batches so far, added up in order in float64.
 
-    x: Array
-    y: Array
-    weights: Array | None
+    Attributes:
+        loss: Σ weight·loss over the batches.
+        weight: Σ weight.
+    """
 
-    def take(self, places: Array) -> Batch:
-        """The rows at these places."""
-        weights = None if self.weights is None else self.weights[places]
-        return Batch(self.x[places], self.y[places], weights)
+    loss: float = 0.0
+    weight: float = 0.0
 
-    def __len__(self) -> int:
-        return len(self.x)
+    def plus(self, losses: Sequence[float], weights: Sequence[float]) -> Sums:
+        """With more batches, one after the other."""
+        loss_sum, weight_sum = self
+        for loss, weight in zip(losses, weights, strict=True):
+            loss_sum += loss * weight
+            weight_sum += weight
+        return Sums(loss_sum, weight_sum)
+
+    @property
+    def mean(self) -> float:
+        """The weighted mean loss; 0 where nothing has weight."""
+        return self.loss / (self.weight or 1.0)
 
 
 class Stretch(NamedTuple):
     """What a stretch of consecutive steps gave.
 
     Attributes:
-        state: after the last good step.
-        losses: the mean loss of each batch.
-        failed: the batch at which a value was not finite, if any; its step is undone.
+        steps: good steps done, ≥ 1 unless it failed.
+        epochs: the sums of each epoch that ended within, in order.
+        sums: of the running epoch, from its first batch on.
+        failed: whether a value of the next step was not finite; that step is undone.
     """
 
-    state: State
-    losses: list[float]
-    failed: Batch | None
+    steps: int
+    epochs: tuple[Sums, ...]
+    sums: Sums
+    failed: bool = False
+
+
+def gathered(
+    job: Job, first: int, losses: Sequence[float], sums: Sums, failed: bool = False
+) -> Stretch:
+    """A stretch from the mean losses of its batches; bit for bit the same however it is cut.
+
+    Args:
+        job: gives the batches' weights.
+        first: number of the first step.
+        losses: of the good steps, in order.
+        sums: of the running epoch before them.
+        failed: whether the step after them failed.
+    """
+    epochs: list[Sums] = []
+    end = first + len(losses)
+    begin = first
+    while begin < end:
+        after = min(end, (begin // job.steps_per_epoch + 1) * job.steps_per_epoch)
+        steps = range(begin, after)
+        sums = sums.plus(losses[begin - first : after - first], job.weights(steps))
+        if after % job.steps_per_epoch == 0:
+            epochs.append(sums)
+            sums = Sums()
+        begin = after
+    return Stretch(len(losses), tuple(epochs), sums, failed)
 
 
 class Executor(Protocol):
-    """Runs steps of one recipe over one set of rows."""
+    """Runs the steps of one :class:`Job`. The arrays of the run live inside, in its own form."""
 
-    def run(
-        self, state: State, order: Array, starts: range, seconds: float, batch_size: int
-    ) -> Stretch:
-        """Run the steps whose batches start at ``order[start]``, until the time is used up."""
+    def prepare(self, state: State) -> None:
+        """Trace and compile all that the run needs.
+
+        Args:
+            state: gives names, shapes and types; its numbers may change until :meth:`load`.
+        """
+        ...
+
+    def load(self, state: State) -> None:
+        """Go on from this state; it is copied, or never written to."""
+        ...
+
+    def run(self, steps: range, sums: Sums, seconds: float) -> Stretch:
+        """Run steps, as many as fit in the time: at least one, and never beyond the range.
+
+        Args:
+            steps: numbers of steps (from 0 over the whole run) that may be run; it begins at the
+                step of the state, is not empty, and may span several epochs.
+            sums: of the running epoch so far, which the stretch goes on adding to.
+            seconds: about how long.
+        """
+        ...
+
+    def state(self) -> State:
+        """The state after the last good step, in arrays that later steps leave alone."""
+        ...
+
+    def evaluate(self, x: Array) -> Array:
+        """The network's outputs for rows, with the parameters of the last good step."""
         ...
 
 
@@ -56,44 +121,57 @@ class InterpreterExecutor:
     """Steps run one by one with NumPy.
 
     Args:
-        recipe: network, loss, optimiser, clipping.
-        rows: training rows.
-        run: the run's key and lengths.
+        job: what is trained.
     """
 
-    def __init__(self, recipe: Recipe, rows: Rows, run: Run) -> None:
-        self.recipe = recipe
-        self.rows = rows
-        self.numbers = run
-        self._graphs: dict[int, tuple[StepGraph, Interpreter]] = {}
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._interpreters: dict[int, Interpreter] = {}
+        self._forward = Forward(job.recipe.network)
+        self._state: State | None = None
 
-    def graph(self, state: State, batch: Batch) -> tuple[StepGraph, Interpreter]:
-        """The step for a batch of this length; traced once for each length."""
-        size = len(batch.x)
-        if size not in self._graphs:
-            step = StepGraph(self.recipe, state, batch)
-            self._graphs[size] = step, Interpreter(step.graph)
-        return self._graphs[size]
+    def prepare(self, state: State) -> None:
+        """Trace the step for each length of a batch."""
+        for length in self.job.lengths:
+            self._interpreters[length] = Interpreter(self.job.graph(state, length).graph)
 
-    def step(self, state: State, batch: Batch) -> Outcome:
-        """One step."""
-        graph, interpreter = self.graph(state, batch)
-        results = interpreter.run(graph.arguments(state, batch, self.numbers))
-        return graph.outcome(results, state.step)
+    def load(self, state: State) -> None:
+        """Go on from this state, which is never written to."""
+        self._state = state
 
-    def run(
-        self, state: State, order: Array, starts: range, seconds: float, batch_size: int
-    ) -> Stretch:
+    def state(self) -> State:
+        """The state after the last good step.
+
+        Raises:
+            RuntimeError: no state was loaded.
+        """
+        if self._state is None:
+            raise RuntimeError("no state yet: call load() first")
+        return self._state
+
+    def run(self, steps: range, sums: Sums, seconds: float) -> Stretch:
         """Run steps until the time is used up; at least one."""
         deadline = time.perf_counter() + seconds
         losses: list[float] = []
-        for start in starts:
-            batch = self.rows.take(order[start : start + batch_size])
-            outcome = self.step(state, batch)
-            if not np.isfinite(outcome.probe):
-                return Stretch(state, losses, batch)
-            state = outcome.state
+        failed = False
+        for step in steps:
+            outcome = self._step(self.job.batch(step))
+            failed = not np.isfinite(outcome.probe)
+            if failed:
+                break
+            self._state = outcome.state
             losses.append(outcome.loss)
             if time.perf_counter() >= deadline:
                 break
-        return Stretch(state, losses, None)
+        return gathered(self.job, steps.start, losses, sums, failed)
+
+    def _step(self, batch: Batch) -> Outcome:
+        state, length = self.state(), len(batch.x)
+        graph = self.job.graph(state, length)
+        results = self._interpreters[length].run(graph.arguments(state, batch, self.job.run))
+        return graph.outcome(results, state.step)
+
+    def evaluate(self, x: Array) -> Array:
+        """The network's outputs for rows."""
+        state = self.state()
+        return self._forward(state.parameters, state.states, x)

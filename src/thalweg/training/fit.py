@@ -3,81 +3,45 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from thalweg.compiler.threads import one_blas_thread
-from thalweg.data.splits import split_rows
-from thalweg.descriptions import Plain, to_plain
-from thalweg.errors import (
-    DataError,
-    DescriptionError,
-    FileError,
-    NonFiniteError,
-    SettingError,
-    ShapeError,
-)
-from thalweg.graph import Array, Shape, as_dtype, constant
-from thalweg.model import Forward, Model
+from thalweg.descriptions import Plain
+from thalweg.errors import DataError, FileError, NonFiniteError, SettingError, ShapeError
+from thalweg.graph import Array, Shape, as_dtype
 from thalweg.model.model import numeric_rows
 from thalweg.nn.layer import Network, blueprint, initial_states, initialise
 from thalweg.nn.losses import Loss
 from thalweg.optim.clipping import as_clipping
 from thalweg.optim.optimizers import Adam, Optimizer, as_optimizer
+from thalweg.training.backends import BACKENDS, check_backend
 from thalweg.training.checkpoint import (
-    data_digest,
     fingerprint,
     is_described,
     load_checkpoint,
     program_digest,
     save_checkpoint,
 )
-from thalweg.training.executor import InterpreterExecutor, Rows
-from thalweg.training.history import Callback, Display, History, Timing
+from thalweg.training.executor import Executor
+from thalweg.training.history import Callback, Display
+from thalweg.training.job import Job, Rows
 from thalweg.training.loop import Ended, Loop, Plan, Standing
-from thalweg.training.nonfinite import explain, find_origin
+from thalweg.training.nonfinite import explain, replay
+from thalweg.training.result import TrainedRun, trained_run
 from thalweg.training.step import Recipe, State, initial_slots
 from thalweg.training.stopping import EarlyStopping, as_stopping
 from thalweg.training.targets import TargetCode, fit_targets
+from thalweg.training.validation import hold_out, row_weights, validator
 
-BACKENDS = ("interpreter",)
 _DEFAULT_BATCH = 128
 _LARGEST = 2**31
 """Parameters that a network may have: beyond, the machine's memory ends before training begins."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class TrainedRun:
-    """What :func:`fit` gives.
-
-    Attributes:
-        model: predicts, is saved and loaded.
-        history: numbers by epoch: ``train_loss``, ``learning_rate``, with validation rows
-            ``validation_loss`` and for classes ``validation_accuracy``.
-        timing: compile_seconds, seconds, updates, updates_per_second.
-        stop_reason: ``epochs``, ``early stopping``, ``callback`` or ``interrupted``; in the run
-            that an error holds ``non-finite``, or ``checkpoint`` where it could not be written.
-        best_epoch: whose weights the model has, from 1; None where they are the last.
-    """
-
-    model: Model
-    history: History
-    timing: Timing
-    stop_reason: str
-    best_epoch: int | None
-
-    def __repr__(self) -> str:
-        last = {name: round(float(self.history[name][-1]), 6) for name in self.history}
-        return (
-            f"TrainedRun({len(self.history.rows)} epochs, {self.timing.updates} updates, ended by "
-            f"{self.stop_reason}, best epoch {self.best_epoch}, last epoch {last})"
-        )
 
 
 def fit(
@@ -103,7 +67,7 @@ def fit(
     checkpoint_every: int = 1,
     checkpoint_every_updates: int = 0,
     resume: bool = False,
-    backend: str = "interpreter",
+    backend: str = "native",
 ) -> TrainedRun:
     """Train a network by mini-batch gradient descent.
 
@@ -138,7 +102,7 @@ def fit(
         checkpoint_every_updates: updates between checkpoints, 0 for epochs only.
         resume: go on from the checkpoint where the file exists; the result is bit for bit that
             of a run that was never stopped.
-        backend: ``interpreter``.
+        backend: ``native`` (machine code) or ``interpreter`` (NumPy, step by step).
 
     Returns:
         The run: model, history, timing, and why it ended. After Ctrl-C too.
@@ -164,30 +128,27 @@ def fit(
     _check_rows(inputs, targets)
     shape = inputs.shape[1:]
     code, parameters, states = _prepare(network, shape, targets, loss, kind, classes, seed)
-    weights = _weights(sample_weight, len(inputs), kind)
+    weights = row_weights(sample_weight, len(inputs), kind)
     whole = Rows(inputs, code.encode(targets), weights)
-    rows, held_out = _split(whole, code, validation, shape, seed)
+    rows, held_out = hold_out(whole, code, validation, shape, seed)
     recipe = Recipe(network, code.loss, as_optimizer(optimizer), as_clipping(clip))
     start = State(parameters, initial_slots(recipe.optimizer, parameters), states, 0)
+    size = _batch_size(batch_size, len(rows))
     plan = Plan(
-        recipe,
-        rows,
-        _validator(network, code, held_out),
-        epochs,
-        _batch_size(batch_size, len(rows)),
-        seed,
-        shuffle,
+        Job(recipe, rows, epochs, size, seed, shuffle, held_out),
+        None if held_out is None else validator(code, held_out),
         as_stopping(early_stopping),
         tuple(callbacks),
         _display(progress),
         save_every=checkpoint_every,
         save_every_updates=checkpoint_every_updates,
-        identity={
-            "dtype": kind.name,
-            "validation": None if held_out is None else data_digest(held_out),
-        },
+        identity={"dtype": kind.name},
     )
-    return _train(plan, start, code, shape, checkpoint, resume)
+    if checkpoint is not None:
+        plan, standing = _with_checkpoint(plan, Path(checkpoint), start, code, resume)
+    else:
+        standing = Standing(start)
+    return _train(plan, BACKENDS[backend](plan.job), standing, code, shape)
 
 
 def _check_call(
@@ -205,8 +166,7 @@ def _check_call(
     _whole_number("checkpoint_every_updates", every_updates, 0)
     if resume and checkpoint is None:
         raise SettingError("resume=True needs the checkpoint's path: checkpoint=...")
-    if backend not in BACKENDS:
-        raise SettingError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
+    check_backend(backend)
 
 
 def _check_rows(inputs: Array, targets: Array) -> None:
@@ -266,80 +226,6 @@ def _prepare(
     return code, initialise(network, shape, seed, dtype), initial_states(plan, dtype)
 
 
-def _weights(
-    given: Any, count: int, dtype: np.dtype[Any], name: str = "sample_weight"
-) -> Array | None:
-    if given is None:
-        return None
-    weights = np.asarray(given, dtype=dtype)
-    if weights.shape != (count,):
-        raise ShapeError(f"{name} has shape {weights.shape}, expected ({count},)")
-    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise DataError(f"{name} must be finite, nowhere negative, and somewhere positive")
-    return weights
-
-
-def _split(
-    rows: Rows, code: TargetCode, validation: Any, shape: Shape, seed: int
-) -> tuple[Rows, Rows | None]:
-    if validation is None:
-        return rows, None
-    if isinstance(validation, (tuple, list)):
-        return rows, _own_validation(cast("Sequence[Any]", validation), code, shape)
-    if isinstance(validation, bool) or not isinstance(validation, (int, float, np.floating)):
-        raise SettingError(f"validation must be None, a share or a pair (x, y), got {validation!r}")
-    if not 0 < validation < 1:
-        raise SettingError(f"validation = {validation!r} is outside (0, 1)")
-    are_labels = code.classes is not None and rows.y.size == len(rows)
-    labels = rows.y.reshape(len(rows)) if are_labels else None
-    shares = (1 - float(validation), float(validation), 0.0)
-    train, held_out, _ = split_rows(len(rows), shares, labels=labels, seed=seed % 2**32)
-    return Rows(*rows.take(train)), Rows(*rows.take(held_out))
-
-
-def _own_validation(given: Sequence[Any], code: TargetCode, shape: Shape) -> Rows:
-    if len(given) not in {2, 3}:
-        raise SettingError(f"validation takes (x, y) or (x, y, weights), got {len(given)} parts")
-    x = numeric_rows(given[0], shape, "validation x")
-    y = code.encode(given[1], "validation y")
-    if len(x) != len(y) or not len(x):
-        raise ShapeError(f"validation x has {len(x)} rows, y has {len(y)}; both need the same, ≥ 1")
-    weights = None
-    if len(given) == 3:
-        weights = _weights(given[2], len(x), code.dtype, "validation weights")
-    return Rows(x, y, weights)
-
-
-def _validator(
-    network: Network, code: TargetCode, rows: Rows | None
-) -> Callable[[State], dict[str, float]] | None:
-    if rows is None:
-        return None
-    forward = Forward(network)
-
-    def validate(state: State) -> dict[str, float]:
-        outputs = forward(state.parameters, state.states, rows.x)
-        weights = None if rows.weights is None else constant(rows.weights)
-        value = float(code.loss(constant(outputs), constant(rows.y), weights))
-        values = {"validation_loss": value}
-        if code.classes is not None:
-            values["validation_accuracy"] = _accuracy(code, outputs, rows)
-        return values
-
-    return validate
-
-
-def _accuracy(code: TargetCode, outputs: Array, rows: Rows) -> float:
-    if code.loss.kind == "binary":
-        right = (outputs > 0).reshape(-1) == (rows.y > 0.5).reshape(-1)
-    else:
-        truth = rows.y if rows.y.ndim == 1 else np.argmax(rows.y, axis=1)
-        right = np.argmax(outputs, axis=1) == truth
-    if rows.weights is not None and not rows.weights.any():
-        return float("nan")
-    return float(np.average(right, weights=rows.weights))
-
-
 def _display(progress: bool | Display | None) -> Display:
     if isinstance(progress, Display):
         return progress
@@ -350,112 +236,46 @@ def _display(progress: bool | Display | None) -> Display:
     return terminal_display(always=progress is True)
 
 
-def _train(
-    plan: Plan,
-    start: State,
-    code: TargetCode,
-    shape: Shape,
-    checkpoint: str | os.PathLike[str] | None,
-    resume: bool,
-) -> TrainedRun:
-    import dataclasses
-
-    standing = Standing(start)
-    executor = InterpreterExecutor(plan.recipe, plan.rows, plan.run)
-    began = time.perf_counter()
-    step, _ = executor.graph(start, plan.rows.take(np.arange(plan.batch_size)))
-    compiled = time.perf_counter() - began
-    if checkpoint is not None:
-        _check_folder(checkpoint)
-        marks = {**fingerprint(plan), "classes": _labels(code)}
-        if not (is_described(plan.recipe.network) and is_described(plan.recipe.loss)):
-            marks["program"] = program_digest(step.traced)
-        plan = dataclasses.replace(plan, save=partial(save_checkpoint, checkpoint, marks))
-        if resume:
-            standing = load_checkpoint(checkpoint, marks, start) or standing
-    loop = Loop(plan, executor, standing)
-    with one_blas_thread():  # results must not depend on the number of threads
-        try:
-            ended = loop.run()
-        except FileError as error:
-            error.run = _result(plan, Ended(loop.standing, "checkpoint"), code, shape, compiled)
-            raise
-        run = _result(plan, ended, code, shape, compiled)
-        if ended.failed is not None:
-            raise _failure(plan, executor, ended, run)
-    return run
-
-
-def _check_folder(checkpoint: str | os.PathLike[str]) -> None:
-    folder = Path(checkpoint).parent
-    if not folder.is_dir():
-        raise FileError(f"checkpoint {checkpoint}: the folder {folder} does not exist; make it")
+def _with_checkpoint(
+    plan: Plan, path: Path, start: State, code: TargetCode, resume: bool
+) -> tuple[Plan, Standing]:
+    """The plan with its checkpoint, and where the run begins."""
+    if not path.parent.is_dir():
+        raise FileError(f"checkpoint {path}: the folder {path.parent} does not exist; make it")
+    job = plan.job
+    marks = {**fingerprint(plan), "classes": _labels(code)}
+    if not (is_described(job.recipe.network) and is_described(job.recipe.loss)):
+        marks["program"] = program_digest(job.graph(start, job.batch_size).traced)
+    plan = replace(plan, save=partial(save_checkpoint, path, marks))
+    found = load_checkpoint(path, marks, start) if resume else None
+    return plan, found or Standing(start)
 
 
 def _labels(code: TargetCode) -> Plain:
     return None if code.classes is None else list(code.classes)
 
 
-def _result(
-    plan: Plan, ended: Ended, code: TargetCode, shape: Shape, compiled: float
+def _train(
+    plan: Plan, executor: Executor, standing: Standing, code: TargetCode, shape: Shape
 ) -> TrainedRun:
-    standing = ended.standing
-    state, best = standing.state, standing.best
-    restore = plan.stopping is not None and plan.stopping.restore_best and best.epoch > 0
-    parameters, states = state.parameters, state.states
-    if restore and best.parameters is not None:
-        parameters, states = best.parameters, best.states or {}
-    record = _record(plan, ended, best.epoch if restore else None)
-    model = Model(
-        plan.recipe.network,
-        parameters,
-        states,
-        shape,
-        code.loss,
-        code.classes,
-        code.single,
-        record=record,
-    )
-    timing = Timing(compiled, standing.seconds, state.step)
-    best_epoch = best.epoch if restore else None
-    return TrainedRun(model, standing.history, timing, ended.reason, best_epoch)
+    loop = Loop(plan, executor, standing)
+
+    def result(ended: Ended) -> TrainedRun:
+        return trained_run(plan, ended, code, shape, loop.compile_seconds)
+
+    with one_blas_thread():  # results must not depend on the number of threads
+        try:
+            ended = loop.run()
+        except FileError as error:
+            error.run = result(Ended(loop.standing(), "checkpoint"))
+            raise
+        if ended.reason == "non-finite":
+            raise _failure(plan.job, ended, result(ended))
+    return result(ended)
 
 
-def _record(plan: Plan, ended: Ended, best_epoch: int | None) -> dict[str, Plain]:
-    standing = ended.standing
-    history: dict[str, Plain] = {
-        name: [float(value) if np.isfinite(value) else None for value in standing.history[name]]
-        for name in standing.history
-    }
-    return {
-        "optimizer": _described(plan.recipe.optimizer),
-        "clip": _described(plan.recipe.clipping) if plan.recipe.clipping else None,
-        "rows": len(plan.rows),
-        "batch_size": plan.batch_size,
-        "epochs": len(standing.history.rows),
-        "updates": standing.state.step,
-        "seed": plan.seed,
-        "stop_reason": ended.reason,
-        "best_epoch": best_epoch,
-        "seconds": standing.seconds,
-        "history": history,
-    }
-
-
-def _described(description: Any) -> Plain:
-    try:
-        return to_plain(description)
-    except DescriptionError:
-        return repr(description)
-
-
-def _failure(
-    plan: Plan, executor: InterpreterExecutor, ended: Ended, run: TrainedRun
-) -> NonFiniteError:
-    assert ended.failed is not None
+def _failure(job: Job, ended: Ended, run: TrainedRun) -> NonFiniteError:
     state = ended.standing.state
-    graph, _ = executor.graph(state, ended.failed)
-    origin = find_origin(graph, state, ended.failed, plan.run)
-    error = NonFiniteError(explain(origin, state.step + 1))
+    error = NonFiniteError(explain(replay(job, state), state.step + 1))
     error.run = run
     return error

@@ -1,4 +1,4 @@
-"""The loop around the step: epochs, validation, stopping, checkpoints, Ctrl-C."""
+"""The loop around the steps: epochs, validation, stopping, checkpoints, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import FrameType
 
 import numpy as np
 
 from thalweg.descriptions import Plain
 from thalweg.graph import Array
-from thalweg.ops.random import key_from_seed, permutation
-from thalweg.optim.schedules import rate_at
-from thalweg.training.executor import Executor, Rows
+from thalweg.optim.schedules import Schedule
+from thalweg.training.executor import Executor, Stretch, Sums
 from thalweg.training.history import Callback, Display, Epoch, History, Progress
-from thalweg.training.step import Batch, Recipe, Run, State
+from thalweg.training.job import Job
+from thalweg.training.step import State
 from thalweg.training.stopping import Best, EarlyStopping
-
-SHUFFLE, DROPOUT = 1, 2
-"""Sites of the two random streams of a run."""
+from thalweg.training.traced import Traced
 
 _STRETCH_SECONDS = 0.2
 
@@ -33,13 +31,8 @@ class Plan:
     """A run as it was asked for.
 
     Attributes:
-        recipe: network, loss, optimiser, clipping.
-        rows: training rows.
-        validate: state to the validation numbers of an epoch (``validation_loss``, …), if any.
-        epochs: how many at most.
-        batch_size: rows of a batch; the last batch of an epoch may be shorter.
-        seed: of shuffling and dropout.
-        shuffle: whether rows are taken in a new random order in each epoch.
+        job: what is trained.
+        validate: the held out rows' outputs to their numbers (``validation_loss``, …), if any.
         stopping: early stopping, if any.
         callbacks: called after each epoch.
         display: what shows progress.
@@ -49,13 +42,8 @@ class Plan:
         identity: what else must be the same for a checkpoint to fit (validation rows, classes).
     """
 
-    recipe: Recipe
-    rows: Rows
-    validate: Callable[[State], dict[str, float]] | None
-    epochs: int
-    batch_size: int
-    seed: int
-    shuffle: bool = True
+    job: Job
+    validate: Callable[[Array], dict[str, float]] | None = None
     stopping: EarlyStopping | None = None
     callbacks: Sequence[Callback] = ()
     display: Display = field(default_factory=Display)
@@ -64,16 +52,16 @@ class Plan:
     save_every_updates: int = 0
     identity: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Updates of one epoch."""
-        return -(-len(self.rows) // self.batch_size)
-
-    @property
-    def run(self) -> Run:
-        """The numbers that steps read."""
-        key = key_from_seed(self.seed, DROPOUT)
-        return Run(key, self.epochs * self.steps_per_epoch, self.steps_per_epoch)
+    def stop(self, step: int) -> int:
+        """The next step at which the loop must look at the state; until there, nobody does."""
+        per_epoch = self.job.steps_per_epoch
+        spans: list[int] = []
+        if self.validate or self.stopping or self.callbacks:
+            spans.append(per_epoch)
+        if self.save:
+            spans += [per_epoch * self.save_every, self.save_every_updates]
+        ends = [(step // span + 1) * span for span in spans if span]
+        return min([self.job.total_steps, *ends])
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,7 @@ class Standing:
         best: the best epoch so far.
         loss_sum: weighted losses of the running epoch's batches, added up in order.
         weight_sum: their weights.
-        seconds: training time so far.
+        seconds: training time so far, without compiling.
     """
 
     state: State
@@ -103,14 +91,12 @@ class Ended:
 
     Attributes:
         standing: where.
-        reason: ``epochs``, ``early stopping``, ``callback``, ``interrupted``, ``non-finite`` or
-            ``checkpoint`` (it could not be written).
-        failed: the batch at which a value was not finite.
+        reason: ``epochs``, ``early stopping``, ``callback``, ``interrupted``, ``non-finite`` (in
+            the step after the standing's) or ``checkpoint`` (it could not be written).
     """
 
     standing: Standing
     reason: str
-    failed: Batch | None = None
 
 
 class Loop:
@@ -120,165 +106,148 @@ class Loop:
         plan: what was asked for.
         executor: runs the steps.
         standing: where to begin.
+
+    Attributes:
+        compile_seconds: what preparing the executor took.
     """
 
     def __init__(self, plan: Plan, executor: Executor, standing: Standing) -> None:
         self.plan = plan
         self.executor = executor
-        self.standing = standing
-        self._began = time.perf_counter()
-        self._before = standing.seconds
-        self._steps_before = standing.state.step
-        self._order: tuple[int, Array] | None = None
+        self.compile_seconds = 0.0
+        self._start = standing
+        self._step = standing.state.step
+        self._history = History(standing.history.rows)
+        self._best = standing.best
+        self._sums = Sums(standing.loss_sum, standing.weight_sum)
+        self._began: float | None = None
+        self._exported: State | None = standing.state
+        self._rate = self._rates()
 
     def run(self) -> Ended:
-        """Train to the end; Ctrl-C ends after the running step."""
+        """Train to the end; Ctrl-C ends after the running stretch of steps."""
         plan = self.plan
         try:
-            plan.display.start(plan.epochs, "training")
+            plan.display.start(plan.job.epochs, "training")
             with _interrupts() as interrupted:
-                ended = self._train(interrupted)
+                self._prepare()
+                reason = self._train(interrupted)
+                ended = Ended(self.standing(), reason)
                 if plan.save is not None:
-                    plan.save(self.standing)
-                plan.display.finish(self.progress(), ended.reason)
+                    plan.save(ended.standing)
+                plan.display.finish(self.progress(), reason)
         finally:
             plan.display.close()
         return ended
 
-    def _train(self, interrupted: threading.Event) -> Ended:
-        total = self.plan.run.total_steps
-        reason = self._reason_to_stop() if self._at_epoch_start() else ""
-        while not reason and self.standing.state.step < total:
-            failed = self._stretch()
-            if failed is not None:
-                return Ended(self.standing, "non-finite", failed)
-            finished = self._at_epoch_start()
-            if finished:
-                reason = self._finish_epoch()
-            self._checkpoint(finished)
-            if finished:
-                reason = self._call_back() or reason
+    def standing(self) -> Standing:
+        """Where the run stands; the arrays are brought out of the executor."""
+        sums = self._sums
+        return Standing(
+            self._state(), History(self._history.rows), self._best, sums.loss, sums.weight,
+            self._seconds(),
+        )  # fmt: skip
+
+    def _state(self) -> State:
+        """The state now, brought out once for everyone who asks."""
+        if self._exported is None:
+            self._exported = self.executor.state()
+        return self._exported
+
+    def _prepare(self) -> None:
+        began = time.perf_counter()
+        self.executor.prepare(self._start.state)
+        self.executor.load(self._start.state)
+        self._began = time.perf_counter()
+        self.compile_seconds = self._began - began
+
+    def _train(self, interrupted: threading.Event) -> str:
+        job = self.plan.job
+        reason = self._reason_to_stop() if self._step % job.steps_per_epoch == 0 else ""
+        while not reason and self._step < job.total_steps:
+            stretch = self._stretch()
+            for sums in stretch.epochs:
+                self._finish_epoch(sums)
+            if stretch.failed:
+                return "non-finite"
+            self._checkpoint()
+            if stretch.epochs:
+                reason = self._call_back() or self._reason_to_stop()
             self.plan.display.update(self.progress())
             if interrupted.is_set():
                 reason = reason or "interrupted"
-        return Ended(self.standing, reason or "epochs")
+        return reason or "epochs"
 
-    def _at_epoch_start(self) -> bool:
-        step = self.standing.state.step
-        return step > 0 and step % self.plan.steps_per_epoch == 0
+    def _stretch(self) -> Stretch:
+        steps = range(self._step, self.plan.stop(self._step))
+        stretch = self.executor.run(steps, self._sums, _STRETCH_SECONDS)
+        if stretch.steps:
+            self._exported = None
+        self._step += stretch.steps
+        self._sums = stretch.sums
+        return stretch
 
-    def _stretch(self) -> Batch | None:
-        """Run some steps of the running epoch; gives the batch that failed, if one did."""
-        plan, standing = self.plan, self.standing
-        epoch, within = divmod(standing.state.step, plan.steps_per_epoch)
-        last = plan.steps_per_epoch
-        if plan.save_every_updates:
-            rest = standing.state.step % plan.save_every_updates
-            last = min(last, within + plan.save_every_updates - rest)
-        starts = range(within * plan.batch_size, last * plan.batch_size, plan.batch_size)
-        starts = range(starts.start, min(starts.stop, len(plan.rows)), starts.step)
-        order = self._order_of(epoch)
-        stretch = self.executor.run(
-            standing.state, order, starts, _STRETCH_SECONDS, plan.batch_size
-        )
-        loss_sum, weight_sum = standing.loss_sum, standing.weight_sum
-        for start, loss in zip(starts, stretch.losses, strict=False):
-            weight = self._weight(order[start : start + plan.batch_size])
-            loss_sum += loss * weight
-            weight_sum += weight
-        self.standing = replace(
-            standing,
-            state=stretch.state,
-            loss_sum=loss_sum,
-            weight_sum=weight_sum,
-            seconds=self._seconds(),
-        )
-        return stretch.failed
-
-    def _order_of(self, epoch: int) -> Array:
-        """The order of the rows in an epoch: it depends on the seed and the epoch alone."""
-        if self._order is None or self._order[0] != epoch:
-            count = len(self.plan.rows)
-            key = key_from_seed(self.plan.seed, SHUFFLE, epoch)
-            order = permutation(key, count) if self.plan.shuffle else np.arange(count)
-            self._order = epoch, order
-        return self._order[1]
-
-    def _weight(self, places: Array) -> float:
-        weights = self.plan.rows.weights
-        return float(len(places)) if weights is None else float(np.sum(weights[places]))
-
-    def _finish_epoch(self) -> str:
-        plan, standing = self.plan, self.standing
-        state = standing.state
-        values = {"train_loss": standing.loss_sum / (standing.weight_sum or 1.0)}
-        if plan.validate is not None:
-            values |= plan.validate(state)
-        values["learning_rate"] = self._learning_rate(state.step - 1)
-        history = History(standing.history.rows)
-        history.append(values)
-        number = len(history.rows)
+    def _finish_epoch(self, sums: Sums) -> None:
+        plan, number = self.plan, len(self._history.rows) + 1
+        values = {"train_loss": sums.mean}
+        if plan.validate is not None and plan.job.held_out is not None:
+            values |= plan.validate(self.executor.evaluate(plan.job.held_out.x))
+        values["learning_rate"] = self._rate(number * plan.job.steps_per_epoch - 1)
+        self._history.append(values)
         monitored = values.get("validation_loss", values["train_loss"])
-        best = standing.best
-        if plan.stopping is not None:
-            best = best.after(
-                number, monitored, plan.stopping.min_delta, state.parameters, state.states
-            )
-        self.standing = replace(
-            standing, history=history, best=best, loss_sum=0.0, weight_sum=0.0,
-            seconds=self._seconds(),
-        )  # fmt: skip
+        if plan.stopping is not None and self._best.falls(monitored, plan.stopping.min_delta):
+            state = self._state()
+            self._best = Best(number, monitored, state.parameters, state.states)
         plan.display.epoch(self.progress())
-        return self._reason_to_stop()
 
     def _call_back(self) -> str:
         """Tell the callbacks of the finished epoch, after its checkpoint is written."""
-        plan, state = self.plan, self.standing.state
-        rows = self.standing.history.rows
+        if not self.plan.callbacks:
+            return ""
+        state, rows = self._state(), self._history.rows
         shown = {path: _read_only(value) for path, value in state.parameters.items()}
         event = Epoch(len(rows), rows[-1], shown, state.step)
-        wishes = [callback(event) for callback in plan.callbacks]
+        wishes = [callback(event) for callback in self.plan.callbacks]
         stops = any(isinstance(wish, (bool, np.bool_)) and wish for wish in wishes)
         return "callback" if stops else ""
 
     def _reason_to_stop(self) -> str:
-        stopping, standing = self.plan.stopping, self.standing
-        if stopping is None or not standing.history.rows:
+        stopping, epochs = self.plan.stopping, len(self._history.rows)
+        if stopping is None or not epochs:
             return ""
-        waited = len(standing.history.rows) - standing.best.epoch
-        return "early stopping" if waited >= stopping.patience else ""
+        return "early stopping" if epochs - self._best.epoch >= stopping.patience else ""
 
-    def _learning_rate(self, step: int) -> float:
-        run = self.plan.run
-        rate = self.plan.recipe.optimizer.learning_rate
-        return float(rate_at(rate, step, run.total_steps, run.steps_per_epoch))
+    def _rates(self) -> Callable[[int], float]:
+        """The learning rate of an update, by its number."""
+        job = self.plan.job
+        rate = job.recipe.optimizer.learning_rate
+        if not isinstance(rate, Schedule):
+            return lambda step: float(rate)
+        traced = Traced(lambda step: rate(step, job.total_steps, job.steps_per_epoch))
+        return lambda step: float(traced(np.asarray(step, np.int64)))
 
-    def _checkpoint(self, finished_epoch: bool) -> None:
-        plan, step = self.plan, self.standing.state.step
+    def _checkpoint(self) -> None:
+        plan, step = self.plan, self._step
         if plan.save is None:
             return
-        by_epoch = finished_epoch and len(self.standing.history.rows) % plan.save_every == 0
-        if by_epoch or (plan.save_every_updates and step % plan.save_every_updates == 0):
-            plan.save(self.standing)
+        spans = (plan.job.steps_per_epoch * plan.save_every, plan.save_every_updates)
+        if any(span and step % span == 0 for span in spans):
+            plan.save(self.standing())
 
     def _seconds(self) -> float:
-        return self._before + time.perf_counter() - self._began
+        passed = 0.0 if self._began is None else time.perf_counter() - self._began
+        return self._start.seconds + passed
 
     def progress(self) -> Progress:
         """Where the run stands, for a display."""
-        plan, standing = self.plan, self.standing
-        step, total = standing.state.step, plan.run.total_steps
-        done = step - self._steps_before
-        passed = time.perf_counter() - self._began
-        left = passed / done * (total - step) if done else math.nan
-        rows = standing.history.rows
+        job, step, rows = self.plan.job, self._step, self._history.rows
+        total, done, seconds = job.total_steps, step - self._start.state.step, self._seconds()
+        passed = seconds - self._start.seconds
         latest = rows[-1] if rows else {}
-        loss = standing.loss_sum / standing.weight_sum if standing.weight_sum else math.nan
-        if math.isnan(loss):
-            loss = latest.get("train_loss", math.nan)
+        loss = self._sums.mean if self._sums.weight else latest.get("train_loss", math.nan)
         return Progress(
-            len(rows), plan.epochs, step, total, loss, latest, standing.best.epoch,
-            self._seconds(), left,
+            len(rows), job.epochs, step, total, loss, latest, self._best.epoch, seconds,
+            passed / done * (total - step) if done else math.nan,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from thalweg.compiler.interpreter import Interpreter
 from thalweg.graph import Array, Graph, Tensor
+from thalweg.training.job import Job
 from thalweg.training.step import Batch, Run, State, StepGraph
 
 
@@ -25,6 +26,12 @@ class Origin(NamedTuple):
     direction: str
     operation: str
     largest_input: float
+
+
+def replay(job: Job, state: State) -> Origin | None:
+    """Where the step after this state stops being finite, whatever backend ran it."""
+    batch = job.batch(state.step)
+    return find_origin(job.graph(state, len(batch.x)), state, batch, job.run)
 
 
 def find_origin(step: StepGraph, state: State, batch: Batch, run: Run) -> Origin | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from thalweg.descriptions import Description, family, flag, register, setting, size
@@ -55,10 +55,6 @@ class Best:
     parameters: Values | None = None
     states: Values | None = None
 
-    def after(
-        self, epoch: int, value: float, min_delta: float, parameters: Values, states: Values
-    ) -> Best:
-        """The best of this and a new epoch; NaN is never the best."""
-        if value < self.value - min_delta or (self.epoch == 0 and not math.isnan(value)):
-            return replace(self, epoch=epoch, value=value, parameters=parameters, states=states)
-        return self
+    def falls(self, value: float, min_delta: float) -> bool:
+        """Whether an epoch with this value is the new best; NaN never is."""
+        return value < self.value - min_delta or (self.epoch == 0 and not math.isnan(value))

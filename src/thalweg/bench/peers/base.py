@@ -1,0 +1,83 @@
+"""What a library must offer to be measured."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from thalweg.bench.problem import Problem
+
+
+class Trained(NamedTuple):
+    """A finished training.
+
+    Attributes:
+        losses: the mean of the batch losses of each epoch, each taken before its update.
+        seconds: training alone.
+        start_seconds: what had to be done before the first update and is not in ``seconds``; None
+            where the library does it inside the first epoch.
+    """
+
+    losses: list[float]
+    seconds: float
+    start_seconds: float | None = None
+
+
+class Session(Protocol):
+    """One network of one library, ready to train."""
+
+    def train(self, epochs: int, batches: int | None = None) -> Trained:
+        """Train from the problem's starting weights, on its first batches or all of them."""
+        ...
+
+
+class Peer:
+    """One library, used one way.
+
+    Attributes:
+        name: the word of ``--peers``.
+        title: for tables.
+        packages: what must be installed; versions are printed.
+        variants: ways that a user may choose among; the fastest is measured.
+        note: how it is used, for the report.
+    """
+
+    name: str
+    title: str
+    packages: tuple[str, ...]
+    variants: tuple[str, ...] = ("",)
+    note: str = ""
+
+    def different(self, outputs: int) -> str:
+        """Why the losses cannot equal the others', by the number of outputs; empty if they can."""
+        return ""
+
+    def missing(self) -> list[str]:
+        """The packages that are not installed."""
+        return [package for package in self.packages if not version_of(package)]
+
+    def environment(self, threads: int) -> dict[str, str]:
+        """Variables that the library reads as it is imported."""
+        return {}
+
+    def load(self, threads: int) -> None:
+        """Import the library and set its threads."""
+        raise NotImplementedError
+
+    def open(self, problem: Problem, variant: str, threads: int) -> Session:
+        """Build the network; compile it where that is a step of its own."""
+        raise NotImplementedError
+
+
+def version_of(package: str) -> str:
+    """The installed version of a package; empty where there is none."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def floats(values: Any) -> list[float]:
+    """Numbers of any library as Python's."""
+    return [float(value) for value in values]

@@ -1,0 +1,148 @@
+"""What a benchmark found."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from thalweg.bench.cases import TARGETS, Case, Target
+from thalweg.bench.machine import Machine
+
+MEASURED, DIFFERENT, ABSENT, FAILED = "measured", "losses differ", "not installed", "failed"
+
+
+@dataclass
+class Row:
+    """One library with one number of threads on one case.
+
+    Attributes:
+        case: what was trained.
+        peer: the library's name.
+        threads: how many it might use.
+        status: ``measured``, ``losses differ`` (not compared), ``not installed``, ``failed``.
+        reason: for every status but the first.
+        variant: which way of using the library was the fastest.
+        rounds: seconds of a step, round by round.
+        cores: processor time over time, while training.
+        import_seconds: of the library; thalweg's is the report's.
+        other_cores: that the rest of the machine used meanwhile; None where it does not tell.
+        start_seconds: from rows in memory to the first update, caches empty.
+        start_again_seconds: the same in a second process that finds the first one's caches.
+        peak_bytes: the most memory that the process held.
+        step_error: largest relative difference of the first 20 losses from float64.
+        epoch_error: the same of the first epochs' mean losses.
+    """
+
+    case: Case
+    peer: str
+    threads: int
+    status: str = MEASURED
+    reason: str = ""
+    variant: str = ""
+    rounds: list[float] = field(default_factory=list[float])
+    cores: float = 0.0
+    other_cores: float | None = None
+    import_seconds: float = 0.0
+    start_seconds: float = 0.0
+    start_again_seconds: float | None = None
+    peak_bytes: int = 0
+    step_error: float = 0.0
+    epoch_error: float = 0.0
+
+    @property
+    def timed(self) -> bool:
+        """Whether there are times."""
+        return bool(self.rounds)
+
+    @property
+    def compared(self) -> bool:
+        """Whether its times count beside others'."""
+        return self.timed and self.status == MEASURED
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether the slowest round took half as long again as the fastest, or more."""
+        return self.timed and max(self.rounds) >= 1.5 * min(self.rounds)
+
+    @property
+    def step_seconds(self) -> float:
+        """The median round."""
+        return statistics.median(self.rounds)
+
+    @property
+    def rate(self) -> float:
+        """Operations a second in matrix products."""
+        return self.case.flops / self.step_seconds
+
+    def total_seconds(self, epochs: int) -> float:
+        """Start and so many epochs."""
+        return self.start_seconds + epochs * self.case.batches * self.step_seconds
+
+
+@dataclass
+class Report:
+    """Everything that a benchmark found.
+
+    Attributes:
+        machine: where.
+        settings: how: rounds, seconds, threads, backend.
+        rows: of the cases.
+        cells: of the crossover grid.
+        titles: libraries' names for tables, in order.
+        notes: how each is used.
+        import_seconds: of ``import thalweg`` in a fresh process.
+    """
+
+    machine: Machine
+    settings: dict[str, Any]
+    rows: list[Row]
+    cells: list[Row]
+    titles: dict[str, str]
+    notes: dict[str, str]
+    import_seconds: float
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        found = asdict(self)
+        for kind, rows in (("rows", self.rows), ("cells", self.cells)):
+            for plain, row in zip(found[kind], rows, strict=True):
+                if row.timed:
+                    plain["step_seconds"] = row.step_seconds
+                    plain["gflops"] = row.rate / 1e9
+        return found
+
+
+def find(rows: list[Row], case: Case, peer: str, threads: int) -> Row | None:
+    """The row of a case, a library and a number of threads, where it may be compared."""
+    for row in rows:
+        if (row.case, row.peer, row.threads) == (case, peer, threads) and row.compared:
+            return row
+    return None
+
+
+def fastest(rows: list[Row], case: Case, peer: str) -> Row | None:
+    """A library's row with the number of threads that serves it best."""
+    found = [row for row in rows if row.case == case and row.peer == peer and row.compared]
+    return min(found, key=lambda row: row.step_seconds, default=None)
+
+
+def ratio(rows: list[Row], case: Case, peer: str, threads: int) -> float | None:
+    """How many times longer a peer's step takes than thalweg's with as many threads."""
+    own, other = find(rows, case, "thalweg", threads), find(rows, case, peer, threads)
+    return other.step_seconds / own.step_seconds if own and other else None
+
+
+def reached(rows: list[Row], target: Target) -> float | None:
+    """The ratio of a target: each library with the number of threads that serves it best."""
+    for case in dict.fromkeys(row.case for row in rows):
+        if case.network == target.network:
+            own, other = fastest(rows, case, "thalweg"), fastest(rows, case, target.peer)
+            return other.step_seconds / own.step_seconds if own and other else None
+    return None
+
+
+def targets(rows: list[Row]) -> list[tuple[Target, float | None]]:
+    """Every target on a measured network, beside what was reached."""
+    networks = {row.case.network for row in rows}
+    return [(target, reached(rows, target)) for target in TARGETS if target.network in networks]

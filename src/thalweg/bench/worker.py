@@ -1,0 +1,155 @@
+"""A process that trains one library with one number of threads, on request.
+
+Requests and answers are lines of JSON on standard input and output:
+
+    {"operation": "open", "case": {...}}               -> start_seconds, variant, …
+    {"operation": "train", "epochs": 3, "batches": 1}  -> losses, seconds, steps, …
+    {"operation": "memory"}                            -> peak_bytes
+
+What libraries print goes to standard error. A failure ends the process; its reason is the last
+line there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from thalweg.bench.cases import Case
+from thalweg.bench.peers import Peer, Session, all_peers
+from thalweg.bench.problem import Problem, make_problem
+
+LONGEST_RUN = 20
+"""Epochs trained without going back to the starting weights."""
+
+_TRIALS, _TRIAL_SECONDS = 3, 0.1
+
+
+class Worker:
+    """One library and its present network.
+
+    Args:
+        peer: the library.
+        threads: how many it may use.
+    """
+
+    def __init__(self, peer: Peer, threads: int) -> None:
+        self.peer = peer
+        self.threads = threads
+        self.session: Session | None = None
+        self.case: Case | None = None
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what a request asks."""
+        operation = request["operation"]
+        if operation == "open":
+            return self.open(case_of(request["case"]), request.get("variant"))
+        if operation == "train":
+            return self.train(request["epochs"], request.get("batches"))
+        if operation == "memory":
+            return {"peak_bytes": peak_bytes()}
+        raise ValueError(f"unknown operation {operation!r}")
+
+    def open(self, case: Case, variant: str | None) -> dict[str, Any]:
+        """Build the network in each variant or in one, keep the fastest."""
+        problem = make_problem(case)
+        began = time.perf_counter()
+        self.peer.load(self.threads)
+        imported = time.perf_counter() - began
+        self.session, self.case = None, case
+        best: dict[str, Any] = {}
+        for name in self.peer.variants if variant is None else (variant,):
+            session, found = self._try(problem, name)
+            if not best or found["epoch_seconds"] < best["epoch_seconds"]:
+                self.session, best = session, found
+        return {**best, "import_seconds": imported}
+
+    def _try(self, problem: Problem, variant: str) -> tuple[Session, dict[str, Any]]:
+        began = time.perf_counter()
+        session = self.peer.open(problem, variant, self.threads)
+        opened = time.perf_counter() - began
+        first = session.train(1)
+        epochs = min(max(round(_TRIAL_SECONDS / max(first.seconds, 1e-9)), 1), LONGEST_RUN)
+        epoch = min(session.train(epochs).seconds / epochs for _ in range(_TRIALS))
+        start = first.start_seconds
+        if start is None:
+            start = max(first.seconds - epoch, 0.0)
+        return session, {
+            "variant": variant,
+            "start_seconds": opened + start,
+            "epoch_seconds": epoch,
+        }
+
+    def train(self, epochs: int, batches: int | None) -> dict[str, Any]:
+        """Train so many epochs, in runs that all begin with the starting weights."""
+        assert self.session is not None
+        assert self.case is not None
+        losses: list[float] = []
+        seconds = cpu = whole = 0.0
+        while len(losses) < epochs:
+            count = min(LONGEST_RUN, epochs - len(losses))
+            before, began = time.process_time(), time.perf_counter()
+            done = self.session.train(count, batches)
+            passed = time.perf_counter() - began
+            used = time.process_time() - before
+            whole += used
+            cpu += used * done.seconds / passed
+            seconds += done.seconds
+            losses += done.losses
+        steps = epochs * (batches or self.case.batches)
+        return {
+            "losses": losses,
+            "seconds": seconds,
+            "cpu_seconds": cpu,
+            "process_seconds": whole,
+            "steps": steps,
+        }
+
+
+def case_of(plain: dict[str, Any]) -> Case:
+    """The case in a request."""
+    numbers = plain["batch_size"], plain["batches"], plain["seed"]
+    return Case(tuple(plain["widths"]), *numbers)
+
+
+def peak_bytes() -> int:
+    """The most memory that this process held so far; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage counts what the parent held when it started this process
+        lines = status.read_text(encoding="utf-8").splitlines()
+        found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+        return int(found[0]) * 1024 if found else 0
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def answers_only() -> TextIO:
+    """Standard output for answers alone: everything else that is printed goes to standard error."""
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(kept, "w", encoding="utf-8")
+
+
+def serve(worker: Worker, requests: TextIO, answers: TextIO) -> None:
+    """Answer until there are no more requests."""
+    for line in requests:
+        answers.write(json.dumps(worker.answer(json.loads(line))) + "\n")
+        answers.flush()
+
+
+def main(name: str, threads: str, backend: str) -> None:
+    """Serve one library."""
+    answers = answers_only()
+    serve(Worker(all_peers(backend)[name], int(threads)), sys.stdin, answers)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

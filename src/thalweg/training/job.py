@@ -1,0 +1,122 @@
+"""What is trained: the recipe, the rows, and how they make batches; the same for every backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from thalweg.graph import Array
+from thalweg.ops.random import key_from_seed, permutation
+from thalweg.training.step import Batch, Recipe, Run, State, StepGraph
+
+SHUFFLE, DROPOUT = 1, 2
+"""Sites of the two random streams of a run."""
+
+
+class Rows(NamedTuple):
+    """Inputs, targets and (where given) weights, in the user's own order."""
+
+    x: Array
+    y: Array
+    weights: Array | None
+
+    def take(self, places: Array) -> Batch:
+        """The rows at these places."""
+        weights = None if self.weights is None else self.weights[places]
+        return Batch(self.x[places], self.y[places], weights)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """The training of one network.
+
+    Attributes:
+        recipe: network, loss, optimiser, clipping.
+        rows: training rows.
+        epochs: how many at most.
+        batch_size: rows of a batch; the last batch of an epoch may be shorter.
+        seed: of shuffling and dropout.
+        shuffle: whether rows are taken in a new random order in each epoch.
+        held_out: validation rows, if any.
+    """
+
+    recipe: Recipe
+    rows: Rows
+    epochs: int
+    batch_size: int
+    seed: int
+    shuffle: bool = True
+    held_out: Rows | None = None
+    _graphs: dict[int, StepGraph] = field(default_factory=dict[int, StepGraph], repr=False)
+    _orders: dict[int, Array] = field(default_factory=dict[int, Array], repr=False)
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        """Updates of one epoch."""
+        return -(-len(self.rows) // self.batch_size)
+
+    @cached_property
+    def total_steps(self) -> int:
+        """Updates of all epochs."""
+        return self.epochs * self.steps_per_epoch
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths of batches: of all but the last of an epoch, and of that where it differs."""
+        rest = len(self.rows) % self.batch_size
+        return (self.batch_size, rest) if rest else (self.batch_size,)
+
+    @cached_property
+    def run(self) -> Run:
+        """The numbers that steps read."""
+        return Run(key_from_seed(self.seed, DROPOUT), self.total_steps, self.steps_per_epoch)
+
+    @cached_property
+    def shuffle_key(self) -> Array:
+        """The key of all orders: an epoch folds in its number's low and high 32 bits (from 0)."""
+        return key_from_seed(self.seed, SHUFFLE)
+
+    def order(self, epoch: int) -> Array:
+        """The rows' places in an epoch's order (N,): a function of seed and epoch alone."""
+        if epoch not in self._orders:
+            count = len(self.rows)
+            key = key_from_seed(self.seed, SHUFFLE, epoch)
+            self._orders.clear()
+            self._orders[epoch] = permutation(key, count) if self.shuffle else np.arange(count)
+        return self._orders[epoch]
+
+    def places(self, step: int) -> Array:
+        """The places of the rows that a step takes; steps count from 0 over the whole run."""
+        epoch, within = divmod(step, self.steps_per_epoch)
+        return self.order(epoch)[within * self.batch_size : (within + 1) * self.batch_size]
+
+    def weights(self, steps: range) -> list[float]:
+        """What batches count in their epoch's mean loss: their rows, or the rows' weights' sum.
+
+        Args:
+            steps: consecutive steps of one epoch.
+        """
+        weights = self.rows.weights
+        if weights is not None:
+            return [float(np.sum(weights[self.places(step)])) for step in steps]
+        found = [float(self.batch_size)] * len(steps)
+        if steps.stop % self.steps_per_epoch == 0:
+            found[-1] = float(self.lengths[-1])
+        return found
+
+    def batch(self, step: int) -> Batch:
+        """The rows that a step takes."""
+        return self.rows.take(self.places(step))
+
+    def graph(self, state: State, length: int) -> StepGraph:
+        """The step for batches of this length; traced once for each length."""
+        if length not in self._graphs:
+            batch = self.rows.take(np.arange(length))
+            self._graphs[length] = StepGraph(self.recipe, state, batch)
+        return self._graphs[length]

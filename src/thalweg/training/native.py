@@ -1,0 +1,321 @@
+"""The native executor: a run's steps as machine code, with the state in its own memory."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from thalweg.compiler.native.barrier import BYTES as BARRIER_BYTES
+from thalweg.compiler.native.driver import Driver
+from thalweg.compiler.native.program import NativeProgram, aligned
+from thalweg.compiler.native.shuffle import scratch_bytes
+from thalweg.graph import Array
+from thalweg.model.forward import native_forward
+from thalweg.training.executor import Stretch, Sums
+from thalweg.training.job import Job
+from thalweg.training.snapshot import Snapshot
+from thalweg.training.step import State, StepGraph
+
+_MOST_STEPS = 1 << 16
+"""Steps of one call at most: their losses are noted."""
+
+_TRIAL_SECONDS = 0.02
+"""How long each number of threads is tried."""
+
+
+class _Ready(NamedTuple):
+    """The program for one length of batches, bound to its memory."""
+
+    step: StepGraph
+    program: NativeProgram
+    table: Array
+    arena: Array
+
+
+class NativeExecutor:
+    """Steps run by a compiled program, as many in one call as fit in a stretch.
+
+    Args:
+        job: what is trained.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._driver = Driver()
+        self._forward = native_forward(job.recipe.network)
+        self._arrays: list[Array] = []
+        self._ready: list[_Ready] = []
+        self._threads = _Choice()
+        self._rate = 0.0
+        self._step = 0
+
+    # -------------------------------------------------------------- before the first step
+
+    def prepare(self, state: State) -> None:
+        """Trace and compile the step for each length of a batch, and take all memory."""
+        self._own(state)
+        self._take_rows()
+        self._results = np.zeros(2, _loss_dtype(self.job, state))
+        self._notes = np.zeros(16, np.int32)
+        self._ready = [self._bound(state, length) for length in self.job.lengths]
+        self._fields = self._job_fields()
+        self._threads.allow(all(item.program.facts.threaded for item in self._ready))
+        self._snapshot = Snapshot(self._arrays)
+
+    def _own(self, state: State) -> None:
+        """Memory for everything that a step changes."""
+        self._groups = (list(state.parameters), list(state.slots), list(state.states))
+        arrays = [*state.parameters.values(), *state.slots.values(), *state.states.values()]
+        self._arrays = [_room(array) for array in arrays]
+
+    def _take_rows(self) -> None:
+        """The user's rows, in place where they lie side by side, and room for a batch of each."""
+        rows = [item for item in self.job.rows if item is not None]
+        self._rows = [np.asarray(item, order="C") for item in rows]
+        length = self.job.batch_size
+        self._batch = [np.zeros((length, *item.shape[1:]), item.dtype) for item in self._rows]
+        self._number = np.zeros(1, np.int64)
+
+    def _bound(self, state: State, length: int) -> _Ready:
+        step = self.job.graph(state, length)
+        count = len(self._arrays)
+        program = NativeProgram(step.graph, {place: place for place in range(count)})
+        batch = step.arguments(state, self.job.rows.take(np.arange(length)), self.job.run)
+        fixed = [np.array(array, order="C") for array in batch[count : -len(self._batch)]]
+        numbers = len(fixed) - 4
+        inputs = [*self._arrays, *fixed[:numbers], self._number, *fixed[numbers + 1 :]]
+        inputs += self._batch
+        results = [*self._arrays, self._results[:1], self._results[1:]]
+        table = program.table(inputs, results)
+        self._kept = (*getattr(self, "_kept", ()), inputs)
+        return _Ready(step, program, table, program.new_arena())
+
+    def _job_fields(self) -> Array:
+        job, ready = self.job, self._ready
+        full, rest = ready[0], ready[-1]
+        self._order = np.arange(len(job.rows))
+        self._scratch = np.empty(scratch_bytes(len(job.rows)) if job.shuffle else 1, np.uint8)
+        self._key = np.zeros(4, np.uint32)
+        self._key[:2] = job.shuffle_key
+        self._losses = np.zeros(_MOST_STEPS)
+        self._barrier = _barrier()
+        sources, targets = _addresses(self._rows), _addresses(self._batch)
+        sizes = np.array([item.nbytes // max(len(item), 1) for item in self._batch], np.int64)
+        self._feeds = (sources, targets, sizes)
+        return self._driver.fields(
+            main=full.program.code.address("main"),
+            part=full.program.code.address("part") if full.program.facts.threaded else 0,
+            table=full.table.ctypes.data,
+            arena=full.arena.ctypes.data,
+            rest_main=rest.program.code.address("main"),
+            rest_part=rest.program.code.address("part") if rest.program.facts.threaded else 0,
+            rest_table=rest.table.ctypes.data,
+            rest_arena=rest.arena.ctypes.data,
+            notes=self._notes.ctypes.data,
+            threads=1,
+            barrier=self._barrier.ctypes.data,
+            per_epoch=job.steps_per_epoch,
+            batch=job.batch_size,
+            rest=job.lengths[1] if len(job.lengths) > 1 else 0,
+            order=self._order.ctypes.data,
+            rows=len(job.rows),
+            shuffles=int(job.shuffle),
+            key=self._key.ctypes.data,
+            scratch=self._scratch.ctypes.data,
+            ordered=-1,
+            feeds=len(self._rows),
+            sources=sources.ctypes.data,
+            targets=targets.ctypes.data,
+            sizes=sizes.ctypes.data,
+            number=self._number.ctypes.data,
+            loss=self._results.ctypes.data,
+            probe=self._results.ctypes.data + self._results.itemsize,
+            wide=int(self._results.dtype == np.float64),
+            losses=self._losses.ctypes.data,
+        )
+
+    def load(self, state: State) -> None:
+        """Go on from this state, which is copied."""
+        arrays = [*state.parameters.values(), *state.slots.values(), *state.states.values()]
+        for own, given in zip(self._arrays, arrays, strict=True):
+            np.copyto(own, given)
+        self._step = state.step
+        self._snapshot.take(self._step)
+
+    def state(self) -> State:
+        """The state after the last good step, copied."""
+        copies = iter([array.copy() for array in self._arrays])
+        groups = [{path: next(copies) for path in names} for names in self._groups]
+        return State(groups[0], groups[1], groups[2], self._step)
+
+    def evaluate(self, x: Array) -> Array:
+        """The network's outputs for rows."""
+        arrays = iter(self._arrays)
+        groups = [{path: next(arrays) for path in names} for names in self._groups]
+        return self._forward(groups[0], groups[2], x)
+
+    # -------------------------------------------------------------- steps
+
+    def run(self, steps: range, sums: Sums, seconds: float) -> Stretch:
+        """Run steps for about this long: at least one."""
+        deadline = time.perf_counter() + seconds
+        epochs: list[Sums] = []
+        done = 0
+        while done < len(steps):
+            left = deadline - time.perf_counter()
+            if done and left <= 0:
+                break
+            count = self._count(steps, done, left)
+            first = steps.start + done
+            ran, failed = self._call(first, count)
+            good = ran - failed
+            ended, sums = self._summed(first, good, sums)
+            epochs += ended
+            done += good
+            if failed:
+                self._undo(first + good)
+                return Stretch(done, tuple(epochs), sums, failed=True)
+            self._step = first + good
+            self._snapshot.maybe(self._step)
+        return Stretch(done, tuple(epochs), sums)
+
+    def _count(self, steps: range, done: int, left: float) -> int:
+        """Steps of the next call: what fits in the time, by the rate so far."""
+        wanted = int(self._rate * max(left, 0.0)) if self._rate else 1
+        if self._threads.is_open:
+            wanted = min(wanted, int(self._rate * _TRIAL_SECONDS))
+        count = min(max(wanted, 1), len(steps) - done, _MOST_STEPS)
+        if self.job.rows.weights is not None:
+            first = steps.start + done
+            count = min(count, self.job.steps_per_epoch - first % self.job.steps_per_epoch)
+        return count
+
+    def _call(self, first: int, count: int) -> tuple[int, int]:
+        """Run steps; gives how many were run, and whether the last failed."""
+        threads = self._threads.now
+        began = time.perf_counter()
+        ran, failed = self._driver.run(self._fields, first, count, threads)
+        passed = time.perf_counter() - began
+        rate = ran / max(passed, 1e-9)
+        self._rate = rate if ran >= count else self._rate
+        self._threads.note(threads, rate, passed)
+        if self._notes[0]:
+            failed = 1
+        return ran, failed
+
+    def _summed(self, first: int, good: int, sums: Sums) -> tuple[list[Sums], Sums]:
+        """Losses added up in order, epoch by epoch."""
+        per_epoch = self.job.steps_per_epoch
+        epochs: list[Sums] = []
+        place = 0
+        while place < good:
+            within = (first + place) % per_epoch
+            count = min(per_epoch - within, good - place)
+            losses = self._losses[place : place + count]
+            weights = self._weights(first + place, count)
+            loss = np.cumsum(np.concatenate([[sums.loss], losses * weights]))[-1]
+            weight = np.cumsum(np.concatenate([[sums.weight], weights]))[-1]
+            sums = Sums(float(loss), float(weight))
+            place += count
+            if (first + place) % per_epoch == 0:
+                epochs.append(sums)
+                sums = Sums()
+        return epochs, sums
+
+    def _weights(self, first: int, count: int) -> Array:
+        """What each batch of one epoch counts."""
+        job, given = self.job, self.job.rows.weights
+        if given is None:
+            return np.array(job.weights(range(first, first + count)))
+        size, begin = job.batch_size, first % job.steps_per_epoch
+        weights = given[self._order[begin * size : (begin + count) * size]]
+        whole = len(weights) // size * size
+        full = weights[:whole].reshape(-1, size).sum(axis=1)
+        rest = [np.sum(weights[whole:])] if len(weights) > whole else []
+        return np.concatenate([full, rest]).astype(np.float64)
+
+    def _undo(self, step: int) -> None:
+        """Go back to the state before a step: from the last snapshot, by the same steps again."""
+        begin = self._snapshot.restore()
+        while begin < step:
+            count = min(step - begin, _MOST_STEPS)
+            self._driver.run(self._fields, begin, count, self._threads.now)
+            begin += count
+        self._step = step
+        self._notes[:] = 0
+
+
+class _Choice:
+    """How many threads run the steps: each number is tried, and the fastest kept.
+
+    Results do not depend on the number, so it may change at any time. The trial is repeated now
+    and then, since other programs come and go.
+    """
+
+    _AGAIN = 5.0
+
+    def __init__(self) -> None:
+        self.now = 1
+        self.is_open = False
+        self._most = 1
+        self._rates: dict[int, float] = {}
+        self._since = 0.0
+
+    def allow(self, threaded: bool) -> None:
+        """Say whether there is a version for several threads."""
+        self._most = min(_cores(), 16) if threaded else 1
+        self.is_open = self._most > 1
+
+    def note(self, threads: int, rate: float, seconds: float) -> None:
+        """Take in how fast steps were run."""
+        if self._most == 1:
+            return
+        if not self.is_open:
+            self._since += seconds
+            if self._since > self._AGAIN:
+                self.is_open, self._rates, self._since = True, {}, 0.0
+            return
+        if threads not in self._rates:
+            self._rates[threads] = 0.0
+            return
+        self._rates[threads] = rate
+        left = [number for number in (1, self._most) if not self._rates.get(number)]
+        self.is_open = bool(left)
+        self.now = left[0] if left else max(self._rates, key=self._rates.__getitem__)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _room(array: Array) -> Array:
+    memory = aligned(array.nbytes)
+    return memory.view(array.dtype).reshape(array.shape)
+
+
+def _barrier() -> Array:
+    barrier = aligned(BARRIER_BYTES)
+    barrier[:] = 0
+    if os.name == "posix":
+        give = ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0
+        barrier.view(np.uint64)[16] = give
+    return barrier
+
+
+def _addresses(arrays: list[Array]) -> Array:
+    return np.array([array.ctypes.data for array in arrays], np.uint64)
+
+
+def _loss_dtype(job: Job, state: State) -> Any:
+    step = job.graph(state, job.batch_size)
+    return step.graph.outputs[-1].dtype
+
+
+__all__ = ["NativeExecutor", "threading"]

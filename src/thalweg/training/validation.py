@@ -1,0 +1,107 @@
+"""Validation rows: split off or given, and the numbers of an epoch that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from thalweg.data.splits import split_rows
+from thalweg.errors import DataError, SettingError, ShapeError
+from thalweg.graph import Array, Shape, constant
+from thalweg.model.model import numeric_rows
+from thalweg.training.job import Rows
+from thalweg.training.targets import TargetCode
+from thalweg.training.traced import Traced
+
+
+def row_weights(
+    given: Any, count: int, dtype: np.dtype[Any], name: str = "sample_weight"
+) -> Array | None:
+    """The rows' weights (count,), checked.
+
+    Raises:
+        ShapeError: not one for each row.
+        DataError: negative, not finite, or all zero.
+    """
+    if given is None:
+        return None
+    weights = np.asarray(given, dtype=dtype)
+    if weights.shape != (count,):
+        raise ShapeError(f"{name} has shape {weights.shape}, expected ({count},)")
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise DataError(f"{name} must be finite, nowhere negative, and somewhere positive")
+    return weights
+
+
+def hold_out(
+    rows: Rows, code: TargetCode, validation: Any, shape: Shape, seed: int
+) -> tuple[Rows, Rows | None]:
+    """Training rows and validation rows.
+
+    Args:
+        rows: all rows.
+        code: what the targets mean; labels are split in equal shares.
+        validation: as :func:`fit` takes it.
+        shape: of one row of inputs.
+        seed: of the split.
+
+    Raises:
+        SettingError: no share, pair or triple.
+        ShapeError, DataError: rows of your own that do not fit.
+    """
+    if validation is None:
+        return rows, None
+    if isinstance(validation, (tuple, list)):
+        return rows, _own_validation(cast("Sequence[Any]", validation), code, shape)
+    if isinstance(validation, bool) or not isinstance(validation, (int, float, np.floating)):
+        raise SettingError(f"validation must be None, a share or a pair (x, y), got {validation!r}")
+    if not 0 < validation < 1:
+        raise SettingError(f"validation = {validation!r} is outside (0, 1)")
+    are_labels = code.classes is not None and rows.y.size == len(rows)
+    labels = rows.y.reshape(len(rows)) if are_labels else None
+    shares = (1 - float(validation), float(validation), 0.0)
+    train, held_out, _ = split_rows(len(rows), shares, labels=labels, seed=seed % 2**32)
+    return Rows(*rows.take(train)), Rows(*rows.take(held_out))
+
+
+def _own_validation(given: Sequence[Any], code: TargetCode, shape: Shape) -> Rows:
+    if len(given) not in {2, 3}:
+        raise SettingError(f"validation takes (x, y) or (x, y, weights), got {len(given)} parts")
+    x = numeric_rows(given[0], shape, "validation x")
+    y = code.encode(given[1], "validation y")
+    if len(x) != len(y) or not len(x):
+        raise ShapeError(f"validation x has {len(x)} rows, y has {len(y)}; both need the same, ≥ 1")
+    weights = None
+    if len(given) == 3:
+        weights = row_weights(given[2], len(x), code.dtype, "validation weights")
+    return Rows(x, y, weights)
+
+
+def validator(code: TargetCode, rows: Rows) -> Callable[[Array], dict[str, float]]:
+    """What turns the outputs for validation rows into the numbers of an epoch."""
+    weights = None if rows.weights is None else constant(rows.weights)
+    targets = constant(rows.y)
+    loss = Traced(lambda outputs: code.loss(outputs, targets, weights))
+
+    def validate(outputs: Array) -> dict[str, float]:
+        values = {"validation_loss": float(loss(outputs))}
+        if code.classes is not None:
+            values["validation_accuracy"] = _accuracy(code, outputs, rows)
+        return values
+
+    return validate
+
+
+def _accuracy(code: TargetCode, outputs: Array, rows: Rows) -> float:
+    if code.loss.kind == "binary":
+        right = (outputs > 0).reshape(-1) == (rows.y > 0.5).reshape(-1)
+    else:
+        truth = rows.y if rows.y.ndim == 1 else np.argmax(rows.y, axis=1)
+        right = np.argmax(outputs, axis=1) == truth
+    if rows.weights is None:
+        return float(np.mean(right))
+    if not rows.weights.any():
+        return float("nan")
+    return float(np.average(right, weights=rows.weights))

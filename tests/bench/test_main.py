@@ -1,0 +1,51 @@
+"""A whole benchmark, as small as can be, with nothing but thalweg."""
+
+import json
+
+import pytest
+
+from thalweg.bench import running
+from thalweg.bench.__main__ import main
+from thalweg.bench.cases import Case
+from thalweg.bench.options import Options
+from thalweg.bench.protocol import Protocol
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Options that take a second, in place of those of the command line."""
+    case = Case((4, 8, 3), 6, 4)
+    brief = Protocol(rounds=1, seconds=0.001, epochs=1, steps=2)
+    options = Options(
+        (case,), ("thalweg", "jax"), (1,), "small", brief, brief, "interpreter", 10, tmp_path
+    )
+    monkeypatch.setattr("thalweg.bench.__main__.parse", lambda words: (options, ("thalweg",)))
+    monkeypatch.setattr(running, "grid_cases", lambda grid: [Case((3, 3, 3), 2, 2)])
+    monkeypatch.setattr(running, "measured_peak", lambda options: {1: 1e11})
+    monkeypatch.setattr(running, "import_seconds", lambda: 0.2)
+    monkeypatch.setattr(running.all_peers()["jax"].__class__, "missing", lambda self: ["jax"])
+    return tmp_path
+
+
+def test_files_are_written(small, capsys):
+    assert main([]) == 0
+    said = capsys.readouterr()
+    assert "4-8-3, batch 6" in said.out
+    assert "not installed: no package jax" in said.out
+    assert "cell 1 of 1" in said.err
+    plain = json.loads((small / "benchmarks.json").read_text(encoding="utf-8"))
+    assert [row["status"] for row in plain["rows"]] == ["measured", "not installed"]
+    assert plain["rows"][0]["start_again_seconds"] > 0
+    text = (small / "benchmarks.md").read_text(encoding="utf-8")
+    assert "## 4-8-3, batch 6" in text
+
+
+def test_what_was_measured_survives_an_interrupt(small, capsys, monkeypatch):
+    def interrupted(*words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "grid_cases", interrupted)
+    assert main([]) == 1
+    assert "interrupted" in capsys.readouterr().err
+    plain = json.loads((small / "benchmarks.json").read_text(encoding="utf-8"))
+    assert plain["rows"][0]["rounds"]

@@ -1,0 +1,38 @@
+"""Other libraries, where they are installed: their losses are those of float64."""
+
+import pytest
+
+from thalweg.bench.cases import Case
+from thalweg.bench.peers import all_peers
+from thalweg.bench.protocol import Entry, Protocol, measure
+from thalweg.bench.workers import Process
+
+CASE = Case((6, 16, 12, 3), 8, 5)
+OTHERS = [name for name in all_peers() if name != "thalweg"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.soak] * (name != "sklearn")) for name in OTHERS],
+)
+def test_the_losses_are_those_of_float64(name, tmp_path):
+    if absent := all_peers()[name].missing():
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    opened = []
+
+    def opener(entry):
+        opened.append(Process(entry.peer, entry.threads, "interpreter", tmp_path))
+        return opened[-1]
+
+    rows, _ = measure(CASE, [Entry(name, 1)], opener, Protocol(rounds=1, seconds=0.01))
+    opened[0].close()
+    assert rows[0].status == "measured", rows[0].reason
+    assert rows[0].step_error < 1e-3
+    assert rows[0].epoch_error < 1e-3
+    assert rows[0].step_seconds > 0
+
+
+def test_two_classes_are_another_network_in_scikit_learn():
+    peer = all_peers()["sklearn"]
+    assert "logistic" in peer.different(2)
+    assert peer.different(3) == ""
