@@ -1,5 +1,8 @@
 """Models: predictions, and saving and loading them bit for bit."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from tests.training.problems import blobs, classifier, line, same_bits
@@ -29,6 +32,13 @@ def test_a_loaded_model_is_the_saved_one(trained, tmp_path):
     assert (loaded.predict(x) == trained.predict(x)).all()
     loaded.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_of_a_model_that_has_predicted_predict_the_same(trained, copied):
+    x, _ = blobs(seed=2)
+    expected = trained.predict_proba(x)
+    assert copied(trained).predict_proba(x).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("labels", [np.array([3, 5]), np.array([False, True]), [-1, 1]])

@@ -48,7 +48,7 @@ def test_ctrl_c_from_outside_leaves_model_and_checkpoint(delay, tmp_path):
     checkpoint, model = tmp_path / "run.checkpoint", tmp_path / "m.safetensors"
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(checkpoint), str(model)], stdout=subprocess.PIPE,
-        text=True, cwd=ROOT, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "PATH": ""},
+        text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "PATH": ""},
     )  # fmt: skip
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"

@@ -1,6 +1,7 @@
 """Resuming: bit for bit the run that was never stopped, from every step, in a new process too."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,9 +49,11 @@ def fit(path, **options):
     return tw.fit(classifier(), X, Y, checkpoint=path, **{**OPTIONS, **options})
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return fit(tmp_path_factory.mktemp("whole") / "run.checkpoint")
+@pytest.fixture
+def whole(tmp_path):
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    return fit(folder / "run.checkpoint")
 
 
 def assert_same(run, whole):
@@ -69,20 +72,21 @@ def test_a_run_goes_on_bit_for_bit_from_every_step(updates, whole, tmp_path):
     assert_same(fit(path, resume=True), whole)
 
 
-def test_a_run_goes_on_in_a_new_process(whole, tmp_path):
+def test_a_run_goes_on_in_a_new_process(whole, tmp_path, backend):
     path = tmp_path / "run.checkpoint"
     with pytest.raises(Cut):
         fit(path, progress=CutAfter(4))
     script = (
         "import sys, json\n"
         "from tests.training.test_resume import fit\n"
-        "run = fit(sys.argv[1], resume=True)\n"
+        "run = fit(sys.argv[1], resume=True, backend=sys.argv[2])\n"
         "print(json.dumps([value.tobytes().hex() for value in run.model.parameters.values()]))\n"
     )
     root = Path(__file__).resolve().parents[2]
     result = subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, cwd=root,
-        check=True, env={"PYTHONPATH": f"{root}:{root / 'src'}", "PATH": ""},
+        [sys.executable, "-c", script, str(path), backend], capture_output=True, text=True,
+        cwd=root, check=True,
+        env={**os.environ, "PYTHONPATH": f"{root}:{root / 'src'}", "PATH": ""},
     )  # fmt: skip
     expected = [value.tobytes().hex() for value in whole.model.parameters.values()]
     assert json.loads(result.stdout) == expected

@@ -44,7 +44,8 @@ class Primitive:
         transpose: ``(node, cotangent, which inputs are linear) -> input cotangents``: present where
             the operation is linear in some inputs.
         flops: floating-point operations for one result element (or a function of the node).
-        ulp: the error bound of compiled code, in units in the last place.
+        ulp: the largest error measured in compiled code, in units in the last place; 0.5 is a
+            correctly rounded result.
         samples: calls that generic tests make.
         failures: calls that must raise.
         inline: whether eager results keep their source, so that graphs stay small (broadcasts).

@@ -61,6 +61,10 @@ class Model:
         predicts = "numbers" if self.classes is None else f"{len(self.classes)} classes"
         return f"Model({name}, {count:,} parameters, input {self.input_shape}, {predicts})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and other processes get: all but the compiled programs."""
+        return {name: value for name, value in self.__dict__.items() if name != "_forward"}
+
     @cached_property
     def _forward(self) -> Forward:
         return native_forward(self.network)

@@ -94,7 +94,11 @@ class Executor(Protocol):
         ...
 
     def load(self, state: State) -> None:
-        """Go on from this state; it is copied, or never written to."""
+        """Go on from this state; its arrays are copied, or never written to.
+
+        An executor with memory of its own puts its arrays in the place of the state's, so that
+        large ones are not held twice.
+        """
         ...
 
     def run(self, steps: range, sums: Sums, seconds: float) -> Stretch:
@@ -108,8 +112,12 @@ class Executor(Protocol):
         """
         ...
 
-    def state(self) -> State:
-        """The state after the last good step, in arrays that later steps leave alone."""
+    def state(self, last: bool = False) -> State:
+        """The state after the last good step, in arrays that later steps leave alone.
+
+        Args:
+            last: no step will follow, so arrays need not be copied.
+        """
         ...
 
     def evaluate(self, x: Array) -> Array:
@@ -139,7 +147,7 @@ class InterpreterExecutor:
         """Go on from this state, which is never written to."""
         self._state = state
 
-    def state(self) -> State:
+    def state(self, last: bool = False) -> State:
         """The state after the last good step.
 
         Raises:

@@ -68,6 +68,7 @@ def fit(
     checkpoint_every_updates: int = 0,
     resume: bool = False,
     backend: str = "native",
+    threads: int | None = None,
 ) -> TrainedRun:
     """Train a network by mini-batch gradient descent.
 
@@ -103,6 +104,8 @@ def fit(
         resume: go on from the checkpoint where the file exists; the result is bit for bit that
             of a run that was never stopped.
         backend: ``native`` (machine code) or ``interpreter`` (NumPy, step by step).
+        threads: the most that the native backend uses; by default it tries one and all cores, and
+            keeps what is faster. Results do not depend on it.
 
     Returns:
         The run: model, history, timing, and why it ended. After Ctrl-C too.
@@ -124,6 +127,7 @@ def fit(
     _check_call(
         epochs, seed, backend, checkpoint_every, checkpoint_every_updates, resume, checkpoint
     )
+    most = None if threads is None else _whole_number("threads", threads, 1)
     targets = np.asarray(y)
     _check_rows(inputs, targets)
     shape = inputs.shape[1:]
@@ -135,7 +139,7 @@ def fit(
     start = State(parameters, initial_slots(recipe.optimizer, parameters), states, 0)
     size = _batch_size(batch_size, len(rows))
     plan = Plan(
-        Job(recipe, rows, epochs, size, seed, shuffle, held_out),
+        Job(recipe, rows, epochs, size, seed, shuffle, held_out, most),
         None if held_out is None else validator(code, held_out),
         as_stopping(early_stopping),
         tuple(callbacks),

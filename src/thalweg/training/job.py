@@ -44,6 +44,7 @@ class Job:
         seed: of shuffling and dropout.
         shuffle: whether rows are taken in a new random order in each epoch.
         held_out: validation rows, if any.
+        threads: how many at most; None for as many as are found to gain.
     """
 
     recipe: Recipe
@@ -53,6 +54,7 @@ class Job:
     seed: int
     shuffle: bool = True
     held_out: Rows | None = None
+    threads: int | None = None
     _graphs: dict[int, StepGraph] = field(default_factory=dict[int, StepGraph], repr=False)
     _orders: dict[int, Array] = field(default_factory=dict[int, Array], repr=False)
 
@@ -90,6 +92,11 @@ class Job:
             self._orders.clear()
             self._orders[epoch] = permutation(key, count) if self.shuffle else np.arange(count)
         return self._orders[epoch]
+
+    def remember(self, epoch: int, order: Array) -> None:
+        """Take an epoch's order from who has computed it; it is not copied."""
+        self._orders.clear()
+        self._orders[epoch] = order
 
     def places(self, step: int) -> Array:
         """The places of the rows that a step takes; steps count from 0 over the whole run."""

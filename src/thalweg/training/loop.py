@@ -132,7 +132,7 @@ class Loop:
             with _interrupts() as interrupted:
                 self._prepare()
                 reason = self._train(interrupted)
-                ended = Ended(self.standing(), reason)
+                ended = Ended(self.standing(last=plan.save is None), reason)
                 if plan.save is not None:
                     plan.save(ended.standing)
                 plan.display.finish(self.progress(), reason)
@@ -140,18 +140,22 @@ class Loop:
             plan.display.close()
         return ended
 
-    def standing(self) -> Standing:
-        """Where the run stands; the arrays are brought out of the executor."""
+    def standing(self, last: bool = False) -> Standing:
+        """Where the run stands; the arrays are brought out of the executor.
+
+        Args:
+            last: no step will follow.
+        """
         sums = self._sums
         return Standing(
-            self._state(), History(self._history.rows), self._best, sums.loss, sums.weight,
+            self._state(last), History(self._history.rows), self._best, sums.loss, sums.weight,
             self._seconds(),
         )  # fmt: skip
 
-    def _state(self) -> State:
+    def _state(self, last: bool = False) -> State:
         """The state now, brought out once for everyone who asks."""
         if self._exported is None:
-            self._exported = self.executor.state()
+            self._exported = self.executor.state(last)
         return self._exported
 
     def _prepare(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 import time
 from typing import Any, NamedTuple
 
@@ -12,11 +11,12 @@ import numpy as np
 
 from thalweg.compiler.native.barrier import BYTES as BARRIER_BYTES
 from thalweg.compiler.native.driver import Driver
+from thalweg.compiler.native.lower import MOST_THREADS
 from thalweg.compiler.native.program import NativeProgram, aligned
 from thalweg.compiler.native.shuffle import scratch_bytes
 from thalweg.graph import Array
 from thalweg.model.forward import native_forward
-from thalweg.training.executor import Stretch, Sums
+from thalweg.training.executor import Stretch, Sums, gathered
 from thalweg.training.job import Job
 from thalweg.training.snapshot import Snapshot
 from thalweg.training.step import State, StepGraph
@@ -64,7 +64,8 @@ class NativeExecutor:
         self._notes = np.zeros(16, np.int32)
         self._ready = [self._bound(state, length) for length in self.job.lengths]
         self._fields = self._job_fields()
-        self._threads.allow(all(item.program.facts.threaded for item in self._ready))
+        threaded = all(item.program.facts.threaded for item in self._ready)
+        self._threads.allow(threaded, self.job.threads)
         self._snapshot = Snapshot(self._arrays)
 
     def _own(self, state: State) -> None:
@@ -74,9 +75,9 @@ class NativeExecutor:
         self._arrays = [_room(array) for array in arrays]
 
     def _take_rows(self) -> None:
-        """The user's rows, in place where they lie side by side, and room for a batch of each."""
+        """The user's rows, in place where each is in one piece, and room for a batch of each."""
         rows = [item for item in self.job.rows if item is not None]
-        self._rows = [np.asarray(item, order="C") for item in rows]
+        self._rows = [item if _has_whole_rows(item) else item.copy(order="C") for item in rows]
         length = self.job.batch_size
         self._batch = [np.zeros((length, *item.shape[1:]), item.dtype) for item in self._rows]
         self._number = np.zeros(1, np.int64)
@@ -106,7 +107,8 @@ class NativeExecutor:
         self._barrier = _barrier()
         sources, targets = _addresses(self._rows), _addresses(self._batch)
         sizes = np.array([item.nbytes // max(len(item), 1) for item in self._batch], np.int64)
-        self._feeds = (sources, targets, sizes)
+        strides = np.array([item.strides[0] for item in self._rows], np.int64)
+        self._feeds = (sources, targets, sizes, strides)
         return self._driver.fields(
             main=full.program.code.address("main"),
             part=full.program.code.address("part") if full.program.facts.threaded else 0,
@@ -132,6 +134,7 @@ class NativeExecutor:
             sources=sources.ctypes.data,
             targets=targets.ctypes.data,
             sizes=sizes.ctypes.data,
+            strides=strides.ctypes.data,
             number=self._number.ctypes.data,
             loss=self._results.ctypes.data,
             probe=self._results.ctypes.data + self._results.itemsize,
@@ -140,16 +143,19 @@ class NativeExecutor:
         )
 
     def load(self, state: State) -> None:
-        """Go on from this state, which is copied."""
+        """Go on from this state, which is copied into the program's own memory."""
         arrays = [*state.parameters.values(), *state.slots.values(), *state.states.values()]
         for own, given in zip(self._arrays, arrays, strict=True):
             np.copyto(own, given)
+        own_arrays = iter(self._arrays)
+        for group in (state.parameters, state.slots, state.states):
+            group.update({path: next(own_arrays) for path in group})
         self._step = state.step
         self._snapshot.take(self._step)
 
-    def state(self) -> State:
-        """The state after the last good step, copied."""
-        copies = iter([array.copy() for array in self._arrays])
+    def state(self, last: bool = False) -> State:
+        """The state after the last good step, copied unless it is the last."""
+        copies = iter([array if last else array.copy() for array in self._arrays])
         groups = [{path: next(copies) for path in names} for names in self._groups]
         return State(groups[0], groups[1], groups[2], self._step)
 
@@ -174,8 +180,9 @@ class NativeExecutor:
             first = steps.start + done
             ran, failed = self._call(first, count)
             good = ran - failed
-            ended, sums = self._summed(first, good, sums)
-            epochs += ended
+            part = gathered(self.job, first, self._losses[:good].tolist(), sums)
+            epochs += part.epochs
+            sums = part.sums
             done += good
             if failed:
                 self._undo(first + good)
@@ -200,54 +207,23 @@ class NativeExecutor:
         threads = self._threads.now
         began = time.perf_counter()
         ran, failed = self._driver.run(self._fields, first, count, threads)
+        if self.job.rows.weights is not None:
+            self.job.remember(first // self.job.steps_per_epoch, self._order)
         passed = time.perf_counter() - began
         rate = ran / max(passed, 1e-9)
         self._rate = rate if ran >= count else self._rate
         self._threads.note(threads, rate, passed)
-        if self._notes[0]:
-            failed = 1
         return ran, failed
-
-    def _summed(self, first: int, good: int, sums: Sums) -> tuple[list[Sums], Sums]:
-        """Losses added up in order, epoch by epoch."""
-        per_epoch = self.job.steps_per_epoch
-        epochs: list[Sums] = []
-        place = 0
-        while place < good:
-            within = (first + place) % per_epoch
-            count = min(per_epoch - within, good - place)
-            losses = self._losses[place : place + count]
-            weights = self._weights(first + place, count)
-            loss = np.cumsum(np.concatenate([[sums.loss], losses * weights]))[-1]
-            weight = np.cumsum(np.concatenate([[sums.weight], weights]))[-1]
-            sums = Sums(float(loss), float(weight))
-            place += count
-            if (first + place) % per_epoch == 0:
-                epochs.append(sums)
-                sums = Sums()
-        return epochs, sums
-
-    def _weights(self, first: int, count: int) -> Array:
-        """What each batch of one epoch counts."""
-        job, given = self.job, self.job.rows.weights
-        if given is None:
-            return np.array(job.weights(range(first, first + count)))
-        size, begin = job.batch_size, first % job.steps_per_epoch
-        weights = given[self._order[begin * size : (begin + count) * size]]
-        whole = len(weights) // size * size
-        full = weights[:whole].reshape(-1, size).sum(axis=1)
-        rest = [np.sum(weights[whole:])] if len(weights) > whole else []
-        return np.concatenate([full, rest]).astype(np.float64)
 
     def _undo(self, step: int) -> None:
         """Go back to the state before a step: from the last snapshot, by the same steps again."""
+        self._notes[:] = 0
         begin = self._snapshot.restore()
         while begin < step:
             count = min(step - begin, _MOST_STEPS)
             self._driver.run(self._fields, begin, count, self._threads.now)
             begin += count
         self._step = step
-        self._notes[:] = 0
 
 
 class _Choice:
@@ -266,9 +242,10 @@ class _Choice:
         self._rates: dict[int, float] = {}
         self._since = 0.0
 
-    def allow(self, threaded: bool) -> None:
-        """Say whether there is a version for several threads."""
-        self._most = min(_cores(), 16) if threaded else 1
+    def allow(self, threaded: bool, most: int | None) -> None:
+        """Say whether there is a version for several threads, and how many are wanted at most."""
+        cores = _cores() if most is None else most
+        self._most = min(cores, MOST_THREADS) if threaded else 1
         self.is_open = self._most > 1
 
     def note(self, threads: int, rate: float, seconds: float) -> None:
@@ -300,6 +277,11 @@ def _room(array: Array) -> Array:
     return memory.view(array.dtype).reshape(array.shape)
 
 
+def _has_whole_rows(array: Array) -> bool:
+    """Whether the elements of each row lie side by side."""
+    return bool(array[:1].reshape(-1).size <= 1 or array[0].flags.c_contiguous)
+
+
 def _barrier() -> Array:
     barrier = aligned(BARRIER_BYTES)
     barrier[:] = 0
@@ -318,4 +300,4 @@ def _loss_dtype(job: Job, state: State) -> Any:
     return step.graph.outputs[-1].dtype
 
 
-__all__ = ["NativeExecutor", "threading"]
+__all__ = ["NativeExecutor"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import weakref
 from collections.abc import Sequence
 from typing import IO
 
@@ -35,6 +36,7 @@ class Snapshot:
         self._file: IO[bytes] | None = None
         if sum(array.nbytes for array in arrays) > _IN_MEMORY:
             self._file = tempfile.TemporaryFile(prefix="thalweg-")  # noqa: SIM115
+            weakref.finalize(self, self._file.close)
         self._taken = 0.0
         self._cost = 0.0
 

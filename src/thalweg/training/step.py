@@ -283,7 +283,7 @@ def _flat(nested: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
 def initial_slots(optimizer: Optimizer, parameters: Values) -> Values:
     """The optimiser's starting arrays, by ``slot/path``."""
     return {
-        f"{slot}/{path}": np.zeros_like(value)
+        f"{slot}/{path}": np.zeros(value.shape, value.dtype)  # memory is taken when written to
         for slot in optimizer.slots
         for path, value in parameters.items()
     }

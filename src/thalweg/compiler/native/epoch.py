@@ -3,7 +3,8 @@
 ``i64 @train(ptr job, i64 thread)`` runs steps one after the other, over as many epochs as asked:
 where an epoch begins it orders the rows anew; it copies the rows of a batch to where the step reads
 them, writes the step's number, calls the step's program, and notes the loss. It ends behind a step
-whose probe says that a value was not finite. It gives the number of steps that were run.
+whose probe says that a value was not finite, or whose index was wrong. It gives the number of steps
+that were run.
 
 A job is a row of 64-bit fields (:data:`FIELDS`), so one driver serves every network: the programs
 of a full batch and of the last, shorter one are called by address.
@@ -24,7 +25,8 @@ FIELDS = {
     "notes": POINTER, "threads": I64, "barrier": POINTER, "first": I64, "steps": I64,
     "per_epoch": I64, "batch": I64, "rest": I64, "order": POINTER, "rows": I64, "shuffles": I64,
     "key": POINTER, "scratch": POINTER, "ordered": I64, "feeds": I64, "sources": POINTER,
-    "targets": POINTER, "sizes": POINTER, "number": POINTER, "loss": POINTER, "probe": POINTER,
+    "targets": POINTER, "sizes": POINTER,
+    "strides": POINTER, "number": POINTER, "loss": POINTER, "probe": POINTER,
     "wide": I64, "losses": POINTER, "failed": I64,
 }  # fmt: skip
 """The fields of a job, in order.
@@ -35,9 +37,11 @@ and the address of their barrier; first, steps: which step to begin with, and ho
 steps of an epoch; batch, rest: rows of a full and of the last batch (rest 0: all are full); order:
 row numbers (rows of them), which are ordered anew in each epoch if shuffles is 1, with key (two
 ``u32``) and scratch; ordered: the epoch that the order is for, or -1; feeds, sources, targets,
-sizes: how many arrays rows are copied from, their addresses, where to, and bytes of a row; number:
+sizes, strides: how many arrays rows are copied from, their addresses, where to, bytes of a row, and
+bytes from row to row; number:
 where the step's number is written; loss, probe: where the step leaves them, float64 if wide is 1;
-losses: one ``double`` for each step; failed: set to 1 where the last step was not finite.
+losses: one ``double`` for each step; failed: set to 1 where the last step was not finite, or an
+index in it was outside its axis.
 """
 
 _CHUNK = 64
@@ -78,7 +82,8 @@ class _Driver:
             loss, probe = self._number("loss"), self._number("probe")
             with f.when(self.is_first):
                 f.store(loss, f.at(self.field["losses"], loop.index, F64), 8)
-            with f.unless_over(f.compare("fcmp uno", probe, probe)):
+            noted = f.compare("icmp ne", f.load(self.field["notes"], I32, 4), number(I32, 0))
+            with f.unless_over(f.binary("or", f.compare("fcmp uno", probe, probe), noted)):
                 with f.when(self.is_first):
                     self._set("failed", number(I64, 1))
                 end_flush(f, self.target.triple, mode)
@@ -126,10 +131,13 @@ class _Driver:
                     f.load(f.at(field[name], feed.index, POINTER), POINTER, 8)
                     for name in ("sources", "targets")
                 )
-                size = f.load(f.at(field["sizes"], feed.index, I64), I64, 8)
+                size, stride = (
+                    f.load(f.at(field[name], feed.index, I64), I64, 8)
+                    for name in ("sizes", "strides")
+                )
                 with f.loop(number(I64, 0), rows) as row:
                     place = f.load(f.at(order, row.index, I64), I64, 8)
-                    origin = f.at(source, f.binary("mul", place, size), "i8")
+                    origin = f.at(source, f.binary("mul", place, stride), "i8")
                     self._copy(origin, f.at(target, f.binary("mul", row.index, size), "i8"), size)
         return is_rest
 

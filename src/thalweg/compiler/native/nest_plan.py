@@ -22,7 +22,7 @@ from thalweg.graph import Tensor
 _SHORT = 8
 """An innermost axis shorter than this leaves the lanes to a longer one."""
 
-_CHEAP = 24
+_CHEAP = 16
 """Nodes up to which a turn handles several vectors, so that latencies overlap."""
 
 
