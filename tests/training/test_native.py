@@ -10,7 +10,7 @@ from tests.training.problems import blobs, classifier, same_bits
 import thalweg as tw
 from thalweg.compiler.native.engine import COMPILATIONS
 from thalweg.errors import NonFiniteError, ShapeError
-from thalweg.training import native, snapshot
+from thalweg.training import native, snapshot, validation
 from thalweg.training.executor import Sums
 from thalweg.training.job import Job, Rows
 from thalweg.training.native import NativeExecutor
@@ -117,6 +117,18 @@ def test_rows_are_read_as_they_lie(arrange, tmp_path):
     }[arrange]
     expected = tw.fit(classifier(), x.copy(), Y, **OPTIONS)
     assert same_run(tw.fit(classifier(), x, Y, **OPTIONS), expected)
+
+
+@pytest.mark.parametrize("weights", [None, np.linspace(1, 2, 70)])
+def test_rows_that_are_split_off_stay_where_they_are(monkeypatch, weights):
+    options = {**OPTIONS, "validation": 0.3, "sample_weight": weights}
+    expected = tw.fit(classifier(), X, Y, **options)
+    monkeypatch.setattr(validation, "_COPIED", 0)
+    assert same_run(tw.fit(classifier(), X, Y, **options), expected)
+    interpreted = tw.fit(classifier(), X, Y, **options, backend="interpreter")
+    np.testing.assert_allclose(
+        interpreted.history["validation_loss"], expected.history["validation_loss"], rtol=1e-4
+    )
 
 
 def executor(batch=16, rows=70):

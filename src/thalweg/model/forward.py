@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +25,14 @@ Runner = Callable[[Graph], Callable[..., list[Array]]]
 """What makes a graph ready to be called with its input arrays: a backend."""
 
 
+class Sliceable(Protocol):
+    """Rows that can be taken piece by piece: an array, or what reads one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Array: ...
+
+
 class Forward:
     """A network in use, traced once for each batch length and kept.
 
@@ -43,7 +52,7 @@ class Forward:
         self._ready: dict[tuple[object, ...], Callable[..., list[Array]]] = {}
 
     def __call__(
-        self, parameters: Mapping[str, Array], states: Mapping[str, Array], x: Array
+        self, parameters: Mapping[str, Array], states: Mapping[str, Array], x: Sliceable
     ) -> Array:
         """The outputs for all rows of x, computed 1024 rows at a time in the parameters' type."""
         names = (*parameters, *states)

@@ -11,7 +11,7 @@ import numpy as np
 from thalweg.compiler.interpreter import Interpreter
 from thalweg.graph import Array
 from thalweg.model.forward import Forward
-from thalweg.training.job import Job
+from thalweg.training.job import Chosen, Job
 from thalweg.training.step import Batch, Outcome, State
 
 
@@ -120,7 +120,7 @@ class Executor(Protocol):
         """
         ...
 
-    def evaluate(self, x: Array) -> Array:
+    def evaluate(self, x: Array | Chosen) -> Array:
         """The network's outputs for rows, with the parameters of the last good step."""
         ...
 
@@ -179,7 +179,7 @@ class InterpreterExecutor:
         results = self._interpreters[length].run(graph.arguments(state, batch, self.job.run))
         return graph.outcome(results, state.step)
 
-    def evaluate(self, x: Array) -> Array:
+    def evaluate(self, x: Array | Chosen) -> Array:
         """The network's outputs for rows."""
         state = self.state()
         return self._forward(state.parameters, state.states, x)

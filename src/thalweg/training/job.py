@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.graph import Array
+from thalweg.graph import Array, Shape
 from thalweg.ops.random import key_from_seed, permutation
 from thalweg.training.step import Batch, Recipe, Run, State, StepGraph
 
@@ -16,10 +16,39 @@ SHUFFLE, DROPOUT = 1, 2
 """Sites of the two random streams of a run."""
 
 
+class Chosen:
+    """Some rows of an array that stays where it is; rows are copied only when they are asked for.
+
+    Args:
+        base: all rows.
+        places: which of them, in order.
+    """
+
+    def __init__(self, base: Array, places: Array) -> None:
+        self.base = base
+        self.places = np.ascontiguousarray(places, np.int64)
+
+    @property
+    def shape(self) -> Shape:
+        """The lengths of the axes."""
+        return (len(self.places), *self.base.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self.base.dtype
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: Any) -> Array:
+        return self.base[self.places[index]]
+
+
 class Rows(NamedTuple):
     """Inputs, targets and (where given) weights, in the user's own order."""
 
-    x: Array
+    x: Array | Chosen
     y: Array
     weights: Array | None
 

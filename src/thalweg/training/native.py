@@ -17,7 +17,7 @@ from thalweg.compiler.native.shuffle import scratch_bytes
 from thalweg.graph import Array
 from thalweg.model.forward import native_forward
 from thalweg.training.executor import Stretch, Sums, gathered
-from thalweg.training.job import Job
+from thalweg.training.job import Chosen, Job
 from thalweg.training.snapshot import Snapshot
 from thalweg.training.step import State, StepGraph
 
@@ -76,7 +76,12 @@ class NativeExecutor:
 
     def _take_rows(self) -> None:
         """The user's rows, in place where each is in one piece, and room for a batch of each."""
-        rows = [item for item in self.job.rows if item is not None]
+        given = [item for item in self.job.rows if item is not None]
+        rows = [item.base if isinstance(item, Chosen) else item for item in given]
+        self._maps = np.array(
+            [item.places.ctypes.data if isinstance(item, Chosen) else 0 for item in given],
+            np.uint64,
+        )
         self._rows = [item if _has_whole_rows(item) else item.copy(order="C") for item in rows]
         length = self.job.batch_size
         self._batch = [np.zeros((length, *item.shape[1:]), item.dtype) for item in self._rows]
@@ -134,6 +139,7 @@ class NativeExecutor:
             sources=sources.ctypes.data,
             targets=targets.ctypes.data,
             sizes=sizes.ctypes.data,
+            maps=self._maps.ctypes.data,
             strides=strides.ctypes.data,
             number=self._number.ctypes.data,
             loss=self._results.ctypes.data,
@@ -159,7 +165,7 @@ class NativeExecutor:
         groups = [{path: next(copies) for path in names} for names in self._groups]
         return State(groups[0], groups[1], groups[2], self._step)
 
-    def evaluate(self, x: Array) -> Array:
+    def evaluate(self, x: Array | Chosen) -> Array:
         """The network's outputs for rows."""
         arrays = iter(self._arrays)
         groups = [{path: next(arrays) for path in names} for names in self._groups]

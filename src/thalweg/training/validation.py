@@ -11,9 +11,12 @@ from thalweg.data.splits import split_rows
 from thalweg.errors import DataError, SettingError, ShapeError
 from thalweg.graph import Array, Shape, constant
 from thalweg.model.model import numeric_rows
-from thalweg.training.job import Rows
+from thalweg.training.job import Chosen, Rows
 from thalweg.training.targets import TargetCode
 from thalweg.training.traced import Traced
+
+_COPIED = 2**26
+"""Bytes of inputs up to which training and validation rows are copied apart."""
 
 
 def row_weights(
@@ -63,7 +66,19 @@ def hold_out(
     labels = rows.y.reshape(len(rows)) if are_labels else None
     shares = (1 - float(validation), float(validation), 0.0)
     train, held_out, _ = split_rows(len(rows), shares, labels=labels, seed=seed % 2**32)
-    return Rows(*rows.take(train)), Rows(*rows.take(held_out))
+    return _part(rows, train), _part(rows, held_out)
+
+
+def _part(rows: Rows, places: Array) -> Rows:
+    """Some rows; inputs that are large, or in a file, are left where they are."""
+    x = rows.x
+    is_small = not isinstance(x, (Chosen, np.memmap)) and x.nbytes <= _COPIED
+    part = rows.take(places) if is_small else None
+    if part is not None:
+        return Rows(*part)
+    weights = None if rows.weights is None else rows.weights[places]
+    base = x.base if isinstance(x, Chosen) else x
+    return Rows(Chosen(base, places), rows.y[places], weights)
 
 
 def _own_validation(given: Sequence[Any], code: TargetCode, shape: Shape) -> Rows:

@@ -143,6 +143,3 @@ def folded(f: Function, sums: list[Value]) -> Value:
         sums = [f.binary("fadd", f.shuffle(a, b, first), f.shuffle(a, b, second)) for a, b in pairs]
         half *= 2
     return sums[0]
-
-
-__all__ = ["Dots", "folded"]

@@ -26,7 +26,7 @@ FIELDS = {
     "per_epoch": I64, "batch": I64, "rest": I64, "order": POINTER, "rows": I64, "shuffles": I64,
     "key": POINTER, "scratch": POINTER, "ordered": I64, "feeds": I64, "sources": POINTER,
     "targets": POINTER, "sizes": POINTER,
-    "strides": POINTER, "number": POINTER, "loss": POINTER, "probe": POINTER,
+    "strides": POINTER, "maps": POINTER, "number": POINTER, "loss": POINTER, "probe": POINTER,
     "wide": I64, "losses": POINTER, "failed": I64,
 }  # fmt: skip
 """The fields of a job, in order.
@@ -37,8 +37,9 @@ and the address of their barrier; first, steps: which step to begin with, and ho
 steps of an epoch; batch, rest: rows of a full and of the last batch (rest 0: all are full); order:
 row numbers (rows of them), which are ordered anew in each epoch if shuffles is 1, with key (two
 ``u32``) and scratch; ordered: the epoch that the order is for, or -1; feeds, sources, targets,
-sizes, strides: how many arrays rows are copied from, their addresses, where to, bytes of a row, and
-bytes from row to row; number:
+sizes, strides: how many arrays rows are copied from, their addresses, where to, bytes of a row,
+bytes from row to row, and the address of each row's number in its array (0: as the order says);
+number:
 where the step's number is written; loss, probe: where the step leaves them, float64 if wide is 1;
 losses: one ``double`` for each step; failed: set to 1 where the last step was not finite, or an
 index in it was outside its axis.
@@ -135,8 +136,13 @@ class _Driver:
                     f.load(f.at(field[name], feed.index, I64), I64, 8)
                     for name in ("sizes", "strides")
                 )
+                chosen = f.load(f.at(field["maps"], feed.index, POINTER), POINTER, 8)
+                is_whole = f.emit("i1", f"icmp eq {chosen}, null")
                 with f.loop(number(I64, 0), rows) as row:
-                    place = f.load(f.at(order, row.index, I64), I64, 8)
+                    entry = f.at(order, row.index, I64)
+                    place = f.load(entry, I64, 8)
+                    mapped = f.emit(POINTER, f"getelementptr i64, {chosen}, {place}")
+                    place = f.load(f.select(is_whole, entry, mapped), I64, 8)
                     origin = f.at(source, f.binary("mul", place, stride), "i8")
                     self._copy(origin, f.at(target, f.binary("mul", row.index, size), "i8"), size)
         return is_rest

@@ -15,7 +15,6 @@ from thalweg.compiler.native.text import (
     Function,
     Value,
     lanes,
-    like,
     number,
     suffix,
     vector,
@@ -127,15 +126,3 @@ def _truth(f: Function, value: Value, dtype: np.dtype[Any]) -> Value:
 def lane_type(dtype: np.dtype[Any], width: int) -> str:
     """The type of ``width`` lanes of a data type in registers."""
     return vector(element(dtype), width)
-
-
-__all__ = [
-    "lane_numbers",
-    "lane_type",
-    "like",
-    "mask_below",
-    "read",
-    "read_at",
-    "widened",
-    "write",
-]

@@ -12,7 +12,7 @@ from thalweg.compiler.native.text import I32, I64, POINTER, Function, Module, Va
 from thalweg.compiler.native.written import Written
 from thalweg.compiler.passes.kernels import Kernel, reads_of
 from thalweg.compiler.passes.views import Access, dense
-from thalweg.graph import DTYPES, Array, Tensor, source_of
+from thalweg.graph import DTYPES, source_of
 
 _BLOCK = 16
 """Counters of a block of random bits."""
@@ -329,5 +329,3 @@ _WRITERS: dict[str, Callable[[_Movement], int]] = {
     "random_bits": _random_bits,
     "fold_in": _fold_in,
 }
-
-__all__ = ["Array", "Tensor", "transposed", "write_movement"]

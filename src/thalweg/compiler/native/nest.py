@@ -36,6 +36,7 @@ from thalweg.compiler.native.text import (
     Module,
     Value,
     number,
+    suffix,
     vector,
     width_of,
 )
@@ -304,7 +305,7 @@ class _Nest(NestPlan):
             wrong = f.binary("and", wrong, scope.mask)
         any_wrong = wrong
         if width_of(index.type) > 1:
-            any_wrong = f.intrinsic("vector.reduce.or", "i1", wrong, overloads=suffix_of(wrong))
+            any_wrong = f.intrinsic("vector.reduce.or", "i1", wrong, overloads=suffix(wrong.type))
         with f.when(any_wrong):
             f.store(number(I32, 1), self.notes, 4)
         outside = f.compare("icmp uge", index, number(index.type, length))
@@ -459,13 +460,6 @@ class _Nest(NestPlan):
             rest = [across(self.f, node, value) for value in parts[slots:]]
             parts = [accumulated(self.f, node, a, b) for a, b in zip(whole, rest, strict=True)]
         self._store(scope, node, parts)
-
-
-def suffix_of(value: Value) -> str:
-    """How the type of a value is written in an intrinsic's name."""
-    from thalweg.compiler.native.text import suffix
-
-    return suffix(value.type)
 
 
 def _power_of_two(count: int) -> int:

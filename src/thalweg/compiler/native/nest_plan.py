@@ -48,6 +48,7 @@ class NestPlan:
     ) -> None:
         self.module = module
         self.kernel = kernel
+        self._depths: dict[int, int] = {}
         self.space: Space = space_of(kernel)
         self.own = {id(node) for node in kernel.nodes}
         self.leaves = self._leaves()
@@ -143,7 +144,7 @@ class NestPlan:
         return max(self._depth(self.stores[id(node)].strides), self._node_depth(node))
 
     def _node_depth(self, node: Tensor) -> int:
-        known = self.__dict__.setdefault("_depths", {})
+        known = self._depths
         if id(node) not in known:
             depth = 0
             for place, item in enumerate(node_reads(node)):

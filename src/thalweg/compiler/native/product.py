@@ -375,6 +375,3 @@ def _matrix(item: Read) -> Matrix:
 def _stored(node: Tensor) -> Matrix:
     strides = dense(node.shape)
     return Matrix(node, 0, strides[:-2], strides[-2], strides[-1])
-
-
-__all__ = ["Matrix", "Operand", "Product", "write_product"]

@@ -43,7 +43,7 @@ def symbols(code: bytes) -> Symbols:
             return _elf(code, "<" if code[5] == 1 else ">")
         if code.startswith(b"\xcf\xfa\xed\xfe"):
             return _mach(code)
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, LookupError, ValueError, OverflowError) as error:
         raise CompileError(f"the object code is damaged: {error}") from error
     start = bytes(code[:5])
     raise CompileError(f"expected 64-bit ELF or Mach-O object code, but it starts with {start!r}")
@@ -63,7 +63,7 @@ def _elf(code: bytes, order: str) -> Symbols:
         names = sections[section[6]][4]
         for name, info, _, place, _, _ in _rows(code, f"{order}IBBHQQ", section[4], section[5]):
             text = _name(code, names + name)
-            if place == 0 and text:
+            if place == 0 and text not in {"", "_GLOBAL_OFFSET_TABLE_"}:
                 needed.add(text)
             elif info >> 4 and info & 15 == _FUNCTION:
                 functions.add(text)
@@ -79,6 +79,8 @@ def _mach(code: bytes) -> Symbols:
     place = 32
     for _ in range(commands):
         command, size = struct.unpack_from("<II", code, place)
+        if size < 8:
+            raise ValueError("a load command has no length")
         if command == _LC_SYMTAB:
             begin, count, names, _ = struct.unpack_from("<4I", code, place + 8)
             for name, kind, _, _, _ in _rows(code, "<IBBHQ", begin, 16 * count):

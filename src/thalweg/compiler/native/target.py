@@ -17,7 +17,7 @@ _BEYOND_SSE = (
     "avx", "amx", "fma", "f16c", "xop", "vaes", "vpclmulqdq", "gfni", "sha512", "sm3", "sm4",
 )  # fmt: skip
 _LIMITS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "avx512": ("avx512f", ()),
+    "avx512": ("avx512vl", ()),
     "avx2": ("avx2", _BEYOND_AVX2),
     "sse": ("sse4.2", _BEYOND_SSE),
 }
