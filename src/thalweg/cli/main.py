@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 import thalweg
+from thalweg.cli.cache import cache
 from thalweg.cli.console import let_go_of_stdout, tell
 from thalweg.cli.predict import predict
 from thalweg.cli.summary import summary
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(predict)
 app.command()(summary)
+app.command()(cache)
 
 
 def _show_version(wanted: bool) -> None:

@@ -104,8 +104,7 @@ class Compiled:
     def explain(self) -> str:
         """Kernels with operations and bytes, the arena, and the rules that fired."""
         ready = self._known()
-        facts = ready.program.facts
-        return explain(facts.kernels, facts.arena_bytes, ready.fired)
+        return explain(ready.program.lowered(), ready.fired)
 
 
 def compile(  # noqa: A001 - the field's word for it

@@ -85,7 +85,7 @@ class Dots(Product):
         for r in range(len(sums) // self.columns):
             left = read(f, f.at(a, r * self.a.down, type_), dtype, self.lanes, 1, mask)
             for column, value in enumerate(right):
-                results.append(f.fma(left, value, sums[r * self.columns + column]))
+                results.append(f.multiply_add(left, value, sums[r * self.columns + column]))
         return results
 
     def _finish(self, row: Value, total: Value, height: int) -> None:

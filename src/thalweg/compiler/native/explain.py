@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
+from thalweg.compiler.native.lower import Lowered
 from thalweg.compiler.passes.cost import is_split
 from thalweg.compiler.passes.kernels import Kernel
 
 
-def kernel_rows(kernels: Sequence[Kernel]) -> list[list[Any]]:
-    """For each kernel: kind, what it computes, where, elements, operations, bytes, if shared."""
-    return [
-        [
-            kernel.kind,
-            str(kernel),
-            str(kernel.nodes[-1].label),
-            kernel.size,
-            kernel.flops,
-            kernel.bytes,
-            is_split(kernel),
-        ]
-        for kernel in kernels
-    ]
+def explain(lowered: Lowered, fired: Mapping[str, int] | None = None) -> str:
+    """A table of kernels in order, the arena's size, and which rules fired.
 
-
-def explain(
-    rows: Sequence[Sequence[Any]], arena_bytes: int, fired: Mapping[str, int] | None = None
-) -> str:
-    """A table of kernels in order, the arena's size, and which rules fired."""
-    lines = [f"{len(rows)} kernels"]
-    lines += [_line(place, row) for place, row in enumerate(rows)]
-    flops, moved = (sum(row[column] for row in rows) for column in (4, 5))
+    Args:
+        lowered: a program's plan.
+        fired: uses of each rule that simplified and stabilised the graph.
+    """
+    kernels = lowered.plan.kernels
+    lines = [f"{len(kernels)} kernels"]
+    lines += [_line(place, kernel) for place, kernel in enumerate(kernels)]
+    flops = sum(kernel.flops for kernel in kernels)
+    moved = sum(kernel.bytes for kernel in kernels)
     lines.append(f"in all {flops:,} floating-point operations, {moved:,} bytes read and written")
-    lines.append(f"arena {arena_bytes:,} bytes")
+    lines.append(f"arena {lowered.arena_bytes:,} bytes")
     if fired:
         uses = sorted(fired.items(), key=lambda item: (-item[1], item[0]))
         lines.append("rules " + ", ".join(f"{name} {count}" for name, count in uses))
     return "\n".join(lines)
 
 
-def _line(place: int, row: Sequence[Any]) -> str:
-    kind, computes, label, size, flops, moved, shared = row
-    mark = "  threads" if shared else ""
+def _line(place: int, kernel: Kernel) -> str:
+    shared = " threads" if is_split(kernel) else ""
     return (
-        f"  {place:>3} {kind:<12} {size:>10,} elements {flops:>14,} flop {moved:>13,} B{mark}"
-        f"  {label}: {computes}"
+        f"  {place:>3} {kernel.kind:<12} {kernel.size:>10,} elements {kernel.flops:>14,} flop "
+        f"{kernel.bytes:>13,} B{shared}  {kernel.nodes[-1].label}: {kernel}"
     )

@@ -71,7 +71,9 @@ def lower(graph: Graph, target: Target, given: Mapping[int, int] | None = None) 
     elsewhere = {id(tensor) for tensor in prepared.outputs} - late
     arena = plan_memory(plan.kernels, elsewhere, late)
     total = sum(seconds(kernel) for kernel in plan.kernels)
-    lowered = Lowered(Module(), prepared, plan, arena.offsets, arena.size, total >= THREADS_SECONDS)
+    lowered = Lowered(
+        Module(target.has_fma), prepared, plan, arena.offsets, arena.size, total >= THREADS_SECONDS
+    )
     _Program(lowered, target, captured(graph), given or {}).write()
     return lowered
 

@@ -423,7 +423,7 @@ class _Nest(NestPlan):
         wide = [widened(f, value, width) for value in values]
         is_masked = scope.mask is not None and self.lane >= 0 and self.space.reduced[self.lane]
         if len(wide) == 2:
-            result = f.fma(wide[0], wide[1], total)
+            result = f.multiply_add(wide[0], wide[1], total)
         else:
             result = accumulated(f, node, total, wide[0])
         if is_masked and scope.mask is not None:

@@ -292,7 +292,7 @@ class Product:
 
     def _product(self, a: Value, b: Value, total: Value) -> Value:
         if self.node.type.is_float:
-            return self.f.fma(a, b, total)
+            return self.f.multiply_add(a, b, total)
         return self.f.binary("add", self.f.binary("mul", a, b), total)
 
     def _times(self, index: Value, stride: int) -> Value:

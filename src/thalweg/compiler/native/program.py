@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from thalweg.compiler.interpreter import Interpreter
 from thalweg.compiler.native.engine import Code, build
-from thalweg.compiler.native.explain import kernel_rows
 from thalweg.compiler.native.lower import Lowered, captured, lower
 from thalweg.compiler.native.signature import signature
 from thalweg.compiler.native.target import Target, host_target
-from thalweg.compiler.native.text import Module
 from thalweg.errors import ShapeError
 from thalweg.graph import Array, Graph, TensorType, type_of
-
-Extra = Callable[[Module, Lowered], None]
-"""Adds functions to a program before it is compiled."""
 
 
 class Facts(NamedTuple):
@@ -29,12 +24,10 @@ class Facts(NamedTuple):
     Attributes:
         arena_bytes: memory for intermediate results.
         threaded: whether it has a version for several threads.
-        kernels: a row for each, see :func:`~.explain.kernel_rows`.
     """
 
     arena_bytes: int
     threaded: bool
-    kernels: list[list[Any]]
 
 
 class NativeProgram:
@@ -44,8 +37,6 @@ class NativeProgram:
         graph: what to compute.
         given: by the number of an output, the number of the input whose memory it takes.
         target: the machine; by default this one.
-        extra: adds functions to the program.
-        more: what the extra functions depend on, for recognising the program.
         cached: whether programs are kept on disk.
 
     >>> from thalweg.graph import trace_flat, TensorType
@@ -60,16 +51,13 @@ class NativeProgram:
         given: Mapping[int, int] | None = None,
         *,
         target: Target | None = None,
-        extra: Extra | None = None,
-        more: object = (),
         cached: bool = True,
     ) -> None:
         self.graph = graph
         self.given = dict(given or {})
         self.target = target or host_target()
-        self._extra = extra
-        self.constants = [_fixed(tensor.numpy()) for tensor in captured(graph)]
-        key = signature(graph, sorted(self.given.items()), more) if cached else None
+        self.constants = [np.array(tensor.numpy(), order="C") for tensor in captured(graph)]
+        key = signature(graph, sorted(self.given.items())) if cached else None
         self.code: Code = build(self._make, key, self.target)
         self.facts = Facts(**json.loads(self.code.metadata))
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
@@ -80,14 +68,11 @@ class NativeProgram:
 
     def lowered(self) -> Lowered:
         """The program's text and plan, written anew."""
-        lowered = lower(self.graph, self.target, self.given)
-        if self._extra is not None:
-            self._extra(lowered.module, lowered)
-        return lowered
+        return lower(self.graph, self.target, self.given)
 
     def _make(self) -> tuple[str, bytes]:
         lowered = self.lowered()
-        facts = Facts(lowered.arena_bytes, lowered.threaded, kernel_rows(lowered.plan.kernels))
+        facts = Facts(lowered.arena_bytes, lowered.threaded)
         return str(lowered.module), json.dumps(facts._asdict()).encode()
 
     def __call__(self, *inputs: Array) -> list[Array]:

@@ -194,6 +194,12 @@ class Function:
         """``first · second + third`` with one rounding."""
         return self.intrinsic("fma", first.type, first, second, third)
 
+    def multiply_add(self, first: Value, second: Value, third: Value) -> Value:
+        """``first · second + third``, with one rounding where the machine can do that at once."""
+        if self.module.fuses:
+            return self.fma(first, second, third)
+        return self.binary("fadd", self.binary("fmul", first, second), third)
+
     # ------------------------------------------------------------------ lanes
 
     def splat(self, value: Value, width: int) -> Value:
@@ -325,9 +331,14 @@ class Function:
 
 
 class Module:
-    """Functions that are compiled together."""
+    """Functions that are compiled together.
 
-    def __init__(self) -> None:
+    Args:
+        fuses: whether the machine has multiply-adds with one rounding.
+    """
+
+    def __init__(self, fuses: bool = True) -> None:
+        self.fuses = fuses
         self._declared: dict[str, str] = {}
         self._defined: dict[str, str] = {}
         self._names: dict[str, str] = {}

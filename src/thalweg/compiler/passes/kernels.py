@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from thalweg.compiler.passes.views import Access, dense, is_view, resolve, segments
+from thalweg.compiler.passes.views import Access, is_view, resolve, segments
 from thalweg.errors import GraphError
 from thalweg.graph import Graph, Tensor, is_constant, node_flops, source_of
 
@@ -176,19 +176,3 @@ def users(graph: Graph) -> dict[int, list[Tensor]]:
             for read in reads_of(node):
                 found.setdefault(id(read.base), []).append(node)
     return found
-
-
-__all__ = [
-    "LOOPS",
-    "Kernel",
-    "Pattern",
-    "Read",
-    "dense",
-    "is_computed",
-    "is_number",
-    "is_reduction",
-    "is_stored",
-    "pattern_of",
-    "reads_of",
-    "users",
-]

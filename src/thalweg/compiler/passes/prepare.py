@@ -76,7 +76,7 @@ def _prepared(node: Tensor, source: Source, copies: Copies) -> Tensor:
         inputs = _viewable(inputs[0], node)
     if primitive.name == "gather":
         inputs = tuple(item if stored_at(item) else copied(item) for item in inputs)
-    if primitive.name == "matmul":
+    if primitive.name == "matmul" and node.size:
         return _product(node, source, copies)
     is_same = all(new is old for new, old in zip(inputs, source_of(node).inputs, strict=True))
     return node if is_same else defer(primitive, inputs, parameters)
