@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 
 import pytest
 
@@ -79,6 +80,17 @@ def test_a_folder_that_is_not_used_is_told(thalweg, tmp_path, monkeypatch):
         assert done.code == 0
         assert "file is not used: it is not a folder" in done.err
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permissions there")
+def test_a_folder_that_others_can_write_to_is_not_used(thalweg, kept):
+    kept.folder.chmod(0o777)
+    done = thalweg("cache", "--clear")
+    assert done.code == 0
+    assert f"{kept.folder} is not used: others can write to it (mode 0777; chmod 700" in done.err
+    assert "programs  0, 0 bytes" in done.out
+    kept.folder.chmod(0o700)
+    assert len(kept.entries()) == 2
 
 
 def test_without_a_home_there_is_nothing_to_show(thalweg, monkeypatch):

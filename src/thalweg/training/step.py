@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thalweg.autodiff.transforms import value_and_grad
-from thalweg.compiler.passes.simplify import simplify
+from thalweg.compiler.passes.pipeline import optimise
 from thalweg.descriptions import Description, replace_settings, settings_of
 from thalweg.errors import SettingError
 from thalweg.graph import (
@@ -125,7 +125,7 @@ _NUMBER = TensorType((), DTYPES["float64"])
 
 
 class StepGraph:
-    """A traced and simplified step for one batch shape, with its inputs and outputs in order.
+    """A traced and optimised step for one batch shape, with its inputs and outputs in order.
 
     Args:
         recipe: network, loss, optimiser, clipping.
@@ -145,7 +145,7 @@ class StepGraph:
         names, types = self._signature(state, batch)
         self._has_weights = batch.weights is not None
         self.traced, _ = trace_flat(self._step, types, names)
-        self.graph: Graph = simplify(self.traced).graph
+        self.graph: Graph = optimise(self.traced).graph
 
     def _signature(self, state: State, batch: Batch) -> tuple[list[str], list[TensorType]]:
         arrays: list[tuple[str, Array]] = [

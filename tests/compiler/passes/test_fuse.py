@@ -75,6 +75,16 @@ def test_a_training_step_has_one_kernel_for_each_product_and_each_update():
     assert len(kernels) <= 17
 
 
+def test_the_kernels_of_a_training_step_stand_as_written(golden):
+    kernels = schedule(prepared := prepare(training_step().graph), fuse(prepared), {}).kernels
+    lines = [
+        f"{kernel.kind} {kernel.size} {kernel.columns} {kernel.reduced}: {kernel} -> "
+        + ", ".join(str(node.type) for node in kernel.outputs)
+        for kernel in kernels
+    ]
+    golden("kernels_of_a_step", "\n".join(lines))
+
+
 def test_what_needs_a_whole_reduction_comes_after_it():
     kernels = kernels_of(lambda x: x / x.sum(), ones(40, 50))
     assert len(kernels) == 2

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from thalweg.compiler.passes.simplify import Simplified, simplify
+from thalweg.compiler.passes.rules import RULES
+from thalweg.compiler.passes.simplify import PASSES, Simplified, refuse_unknown, simplify
+from thalweg.compiler.passes.stabilise import STABLE
 from thalweg.graph import Graph
 
 
 def optimise(graph: Graph, disabled: Collection[str] = ()) -> Simplified:
-    """Simplify and stabilise a graph; counts each rule's uses."""
-    return simplify(graph, disabled)
+    """Simplify, then stabilise and simplify what that makes; counts each rule's uses.
+
+    Args:
+        graph: any graph; it is left as it is.
+        disabled: names of rules of either pass to leave out.
+
+    Raises:
+        SettingError: a name in ``disabled`` is no rule.
+    """
+    refuse_unknown(disabled, [*RULES, *STABLE])
+    known = {*(rule.name for rule in RULES), *PASSES}
+    graph, first = simplify(graph, known.intersection(disabled))
+    graph, second = simplify(graph, disabled, [*STABLE, *RULES])
+    return Simplified(graph, first + second)

@@ -29,16 +29,23 @@ class Rule(NamedTuple):
 
 RULES: list[Rule] = []
 
-
 Rewrite = Callable[[Tensor], Tensor | None]
 
 
-def _rule(name: str, primitives: str, reason: str) -> Callable[[Rewrite], Rewrite]:
-    def decorate(rewrite: Rewrite) -> Rewrite:
-        RULES.append(Rule(name, frozenset(primitives.split()), reason, rewrite))
-        return rewrite
+def collected(table: list[Rule]) -> Callable[[str, str, str], Callable[[Rewrite], Rewrite]]:
+    """A decorator that puts a function into a table, with its name, primitives and reason."""
 
-    return decorate
+    def rule(name: str, primitives: str, reason: str) -> Callable[[Rewrite], Rewrite]:
+        def decorate(rewrite: Rewrite) -> Rewrite:
+            table.append(Rule(name, frozenset(primitives.split()), reason, rewrite))
+            return rewrite
+
+        return decorate
+
+    return rule
+
+
+_rule = collected(RULES)
 
 
 def made_by(tensor: Tensor, primitive: Primitive) -> Source | None:

@@ -6,7 +6,7 @@ The result is a graph to run: marks that only differentiation reads are gone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from thalweg.compiler.passes.rules import RULES, Rule, uniform_constant
@@ -38,7 +38,9 @@ class Simplified(NamedTuple):
     fired: Counter[str]
 
 
-def simplify(graph: Graph, disabled: Collection[str] = ()) -> Simplified:
+def simplify(
+    graph: Graph, disabled: Collection[str] = (), rules: Sequence[Rule] = RULES
+) -> Simplified:
     """An equal graph with less to compute.
 
     Args:
@@ -46,6 +48,7 @@ def simplify(graph: Graph, disabled: Collection[str] = ()) -> Simplified:
         disabled: names of rules to leave out, besides those of the table also ``fold-constants``
             (compute what depends on constants alone), ``merge-equal`` (compute equal nodes once)
             and ``uniform-constant`` (store an array of one number as the number).
+        rules: the table; of rules for one primitive, the first that fires is applied.
 
     Returns:
         The new graph (same inputs, same outputs in value) and the count of each rule's uses.
@@ -53,11 +56,8 @@ def simplify(graph: Graph, disabled: Collection[str] = ()) -> Simplified:
     Raises:
         SettingError: a name in ``disabled`` is no rule.
     """
-    known = {rule.name for rule in RULES} | set(PASSES)
-    unknown = sorted(set(disabled) - known)
-    if unknown:
-        raise SettingError(f"no rule is called {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    work = _Simplifier(disabled)
+    refuse_unknown(disabled, rules)
+    work = _Simplifier(disabled, rules)
     for tensor in graph.inputs:
         work.settle(tensor, tensor)
     for node in graph.nodes:
@@ -65,6 +65,14 @@ def simplify(graph: Graph, disabled: Collection[str] = ()) -> Simplified:
             work.simplified(node)
     outputs = tuple(work.simplified(tensor) for tensor in graph.outputs)
     return Simplified(Graph(graph.inputs, outputs), work.fired)
+
+
+def refuse_unknown(disabled: Iterable[str], rules: Iterable[Rule]) -> None:
+    """Raise a SettingError unless every name is a rule's or one of ``PASSES``."""
+    known = {rule.name for rule in rules} | set(PASSES)
+    unknown = sorted(set(disabled) - known)
+    if unknown:
+        raise SettingError(f"no rule is called {unknown[0]!r}; known: {', '.join(sorted(known))}")
 
 
 class _Simplifier:
@@ -75,9 +83,9 @@ class _Simplifier:
         known: by how a node is made, the first node made so.
     """
 
-    def __init__(self, disabled: Collection[str]) -> None:
+    def __init__(self, disabled: Collection[str], rules: Iterable[Rule]) -> None:
         self.disabled = frozenset(disabled)
-        self.rules = _by_primitive(self.disabled)
+        self.rules = _by_primitive(self.disabled, rules)
         self.make = defer if "fold-constants" in self.disabled else apply
         self.done: dict[int, Tensor] = {}
         self.kept: list[Tensor] = []
@@ -171,9 +179,9 @@ def _key(source: Source) -> Any:
     return primitive.name, tuple(order), written
 
 
-def _by_primitive(disabled: frozenset[str]) -> dict[str, list[Rule]]:
+def _by_primitive(disabled: frozenset[str], rules: Iterable[Rule]) -> dict[str, list[Rule]]:
     table: dict[str, list[Rule]] = {}
-    for rule in RULES:
+    for rule in rules:
         if rule.name not in disabled:
             for primitive in rule.primitives:
                 table.setdefault(primitive, []).append(rule)
