@@ -206,6 +206,25 @@ def test_a_step_that_fails_is_undone_to_the_bit(monkeypatch, in_memory):
     assert same_bits(found.state().parameters, run.model.parameters)
 
 
+def test_the_rows_of_a_failed_step_are_found_again_in_a_weighted_run():
+    x = X.copy()
+    x[33] = 1e3
+
+    def network(x, scope):
+        return scope.apply("out", tw.Linear(3), tw.exp(x))
+
+    options = {**OPTIONS, "optimizer": tw.SGD(0.1), "batch_size": 1}
+    messages = []
+    for backend in ("native", "interpreter"):
+        with pytest.raises(NonFiniteError) as caught:
+            tw.fit(
+                network, x, Y, **options, sample_weight=np.linspace(1, 2, 70), backend=backend
+            )  # fmt: skip
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert "operation exp gave NaN or infinity from finite inputs up to 1e+03" in messages[0]
+
+
 def executor_of(options, x):
     from thalweg.nn.layer import initialise
     from thalweg.training.targets import fit_targets

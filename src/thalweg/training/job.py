@@ -123,9 +123,10 @@ class Job:
         return self._orders[epoch]
 
     def remember(self, epoch: int, order: Array) -> None:
-        """Take an epoch's order from who has computed it; it is not copied."""
-        self._orders.clear()
-        self._orders[epoch] = order
+        """Take a copy of an epoch's order from who has computed it."""
+        if epoch not in self._orders:
+            self._orders.clear()
+            self._orders[epoch] = order.copy()
 
     def places(self, step: int) -> Array:
         """The places of the rows that a step takes; steps count from 0 over the whole run."""

@@ -4,6 +4,7 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.compiler.test_generated_graphs import reverse
 from tests.generate import DISCONTINUOUS, programs
 
 from thalweg.compiler.interpreter import Interpreter
@@ -12,7 +13,16 @@ from thalweg.compiler.native.target import limited
 from thalweg.compiler.passes.prepare import prepare
 from thalweg.compiler.passes.simplify import simplify
 from thalweg.errors import SettingError, ShapeError
-from thalweg.graph import PRIMITIVES, Graph, defer, placeholder, source_of, type_of, verify
+from thalweg.graph import (
+    PRIMITIVES,
+    Graph,
+    defer,
+    placeholder,
+    source_of,
+    trace_flat,
+    type_of,
+    verify,
+)
 
 ADDING = {"matmul", "reduce_sum"}
 """Primitives whose result depends on the order in which numbers are added."""
@@ -161,6 +171,40 @@ STEEP = {"sin", "cos", *DISCONTINUOUS}
 def test_random_programs(program):
     verify(prepare(simplify(program.graph).graph))
     check(program)
+
+
+def check_derivative(program):
+    """The derivatives of a random program, with room for what its largest number cancels to."""
+    graph, _ = trace_flat(reverse(program.graph), [type_of(array) for array in program.inputs])
+    graph = simplify(graph).graph
+    verify(prepare(graph))
+    largest = [1.0]
+
+    def look(node, value):
+        if value.dtype.kind == "f":
+            largest.append(np.abs(value[np.isfinite(value)]).max(initial=0.0))
+
+    with np.errstate(all="ignore"):
+        expected = Interpreter(graph).run(program.inputs, look)
+    hypothesis.assume(max(largest) < 1e6)
+    for got, wanted in zip(NativeProgram(graph, cached=False)(*program.inputs), expected,
+                           strict=True):  # fmt: skip
+        assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(wanted))
+        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12 * max(largest))
+
+
+@QUICK
+@given(programs(most=8, exclude=STEEP, dtypes=("float64",)))
+def test_derivatives_of_random_programs(program):
+    check_derivative(program)
+
+
+@pytest.mark.soak
+@SOAK
+@given(programs(most=12, exclude=STEEP, dtypes=("float64",)))
+def test_derivatives_of_many_random_programs(program):
+    check_derivative(program)
 
 
 @pytest.mark.soak
