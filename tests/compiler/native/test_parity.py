@@ -133,6 +133,20 @@ def test_an_index_outside_its_axis_is_refused(name, wrong):
     np.testing.assert_array_equal(program(*inputs)[0], Interpreter(program.graph)(*inputs)[0])
 
 
+def test_running_numbers_may_be_moved():
+    def f(x):
+        number = PRIMITIVES["iota"](length=4, dtype=np.dtype("float64"))
+        places = PRIMITIVES["iota"](length=4, dtype=np.dtype("int64"))
+        pad = PRIMITIVES["pad"](number, low=(1,), high=(2,), interior=(1,), value=0.5)
+        added = PRIMITIVES["scatter_add"](number, places, x, axis=0)
+        return [PRIMITIVES["concatenate"](number, x, axis=0), pad, added]
+
+    x = np.array([1.0, 2.0, 4.0, 8.0])
+    graph = simplify(trace_flat(f, [type_of(x)])[0]).graph
+    for got, wanted in zip(NativeProgram(graph)(x), Interpreter(graph)(x), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
 # ------------------------------------------------------------------ random programs
 
 

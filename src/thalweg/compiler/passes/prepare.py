@@ -76,10 +76,22 @@ def _prepared(node: Tensor, source: Source, copies: Copies) -> Tensor:
         inputs = _viewable(inputs[0], node)
     if primitive.name == "gather":
         inputs = tuple(item if stored_at(item) else copied(item) for item in inputs)
+    if primitive.name in _MOVING:
+        inputs = tuple(copied(item) if _is_iota(item) else item for item in inputs)
     if primitive.name == "matmul" and node.size:
         return _product(node, source, copies)
     is_same = all(new is old for new, old in zip(inputs, source_of(node).inputs, strict=True))
     return node if is_same else defer(primitive, inputs, parameters)
+
+
+_MOVING = frozenset({"pad", "concatenate", "scatter_add", "random_bits", "fold_in"})
+"""Primitives whose kernels read elements from memory, or repeat a number."""
+
+
+def _is_iota(tensor: Tensor) -> bool:
+    access = resolve(tensor)
+    source = None if access is None else access.base.source
+    return source is not None and source.primitive.name == "iota"
 
 
 def _viewable(x: Tensor, node: Tensor) -> tuple[Tensor]:
