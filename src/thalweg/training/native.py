@@ -24,8 +24,11 @@ from thalweg.training.step import State, StepGraph
 _MOST_STEPS = 1 << 16
 """Steps of one call at most: their losses are noted."""
 
-_TRIAL_SECONDS = 0.02
-"""How long each number of threads is tried."""
+_TRIAL_SECONDS = 0.003
+"""How long each number of threads is tried, after a first call of as long that does not count."""
+
+_GAIN = 1.05
+"""How much faster several threads must be to be kept."""
 
 
 class _Ready(NamedTuple):
@@ -269,7 +272,8 @@ class _Choice:
         self._rates[threads] = rate
         left = [number for number in (1, self._most) if not self._rates.get(number)]
         self.is_open = bool(left)
-        self.now = left[0] if left else max(self._rates, key=self._rates.__getitem__)
+        gains = self._rates.get(self._most, 0.0) > _GAIN * self._rates.get(1, 0.0)
+        self.now = left[0] if left else self._most if gains else 1
 
 
 def _cores() -> int:

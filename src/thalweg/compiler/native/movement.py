@@ -72,10 +72,10 @@ class _Movement:
         value: float = 0,
     ) -> None:  # fmt: skip
         """Copy an array of this shape, or fill it with a number where there is no source."""
-        origin = None if source is None or _number(source) is not None else self.first(source)
+        known = None if source is None else _number(source)
+        origin = None if source is None or known is not None else self.first(source)
         steps = (0,) * len(shape) if source is None else source.strides
-        if source is not None and _number(source) is not None:
-            value = float(_number(source) or 0)
+        value = value if known is None else known
         self._copy(list(shape), origin, list(steps), target, list(strides), value)
 
     def _copy(
@@ -114,7 +114,7 @@ class _Movement:
 
 def _number(access: Access) -> float | None:
     base = access.base
-    return None if base.value is None or base.shape else float(base.item())
+    return None if base.value is None or base.shape else base.item()
 
 
 # ---------------------------------------------------------------------- pad, concatenate
