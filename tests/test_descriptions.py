@@ -21,6 +21,7 @@ from thalweg.descriptions import (
     make,
     members,
     name_of,
+    numbers,
     option,
     part,
     parts,
@@ -205,8 +206,8 @@ def test_registering_refuses_confusion():
 
 # ------------------------------------------------------------------ JSON
 
-numbers = st.floats(1e-6, 1e6) | st.integers(1, 10**6)
-engines = st.builds(Electric, numbers, st.integers(2, 64)) | st.builds(
+amounts = st.floats(1e-6, 1e6) | st.integers(1, 10**6)
+engines = st.builds(Electric, amounts, st.integers(2, 64)) | st.builds(
     Mechanical, st.floats(0, 1, exclude_max=True)
 )
 cars = st.builds(
@@ -362,3 +363,36 @@ def test_a_description_without_settings_stays_itself():
     bare = Bare()
     assert settings_of(bare) == {}
     assert replace_settings(bare, {"width": 5}) is bare
+
+
+@dataclass(frozen=True)
+class Bounded(Description):
+    low: float = setting(0.1, low=0, below="high")
+    high: float = setting(1.0, low=0, help="the upper one")
+    inner: int = size(2, at_most="outer")
+    outer: int = size(2)
+    times: tuple[float, ...] = numbers((1.0, 2.0), low=0, increasing=True)
+
+
+def test_a_field_may_depend_on_another_one():
+    Bounded(0.5, 0.6, 3, 3)
+    with pytest.raises(SettingError, match=r"Bounded.low = 2 must be < high, which is 1.0"):
+        Bounded(2)
+    with pytest.raises(SettingError, match=r"Bounded.inner = 3 must be ≤ outer, which is 2"):
+        Bounded(inner=3)
+    with pytest.raises(DescriptionError, match="unknown relation"):
+        setting(0.0, nearby="high")
+
+
+def test_several_numbers_are_settings_of_their_own():
+    held = Bounded(times=[0.5, 4])
+    assert held.times == (0.5, 4)
+    assert settings_of(held, "p.")["p.times.1"] == 4
+    assert replace_settings(held, {"times.0": 0.25}).times == (0.25, 4)
+    for wrong, words in [
+        ((2.0, 1.0), r"times must increase, but 1.0 at place 1 follows 2.0"),
+        ((-1.0,), r"times\[0\] = -1.0 is outside \[0, ∞\)"),
+        (3.0, "times must be a tuple of numbers, got 3.0"),
+    ]:
+        with pytest.raises(SettingError, match=words):
+            Bounded(times=wrong)

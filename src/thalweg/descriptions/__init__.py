@@ -4,8 +4,9 @@ A description is data. Its fields declare their own constraints (:func:`setting`
 :func:`option`, ...), from which validation, JSON conversion, help texts and generic tests follow::
 
     description ::= dataclass registered under a family and a name
-    field       ::= setting | size | option | flag | part | parts | plain data
+    field       ::= setting | numbers | size | option | flag | part | parts | plain data
     setting     ::= a number that the compiled program takes as input (never a constant in it)
+    numbers     ::= several settings, whose count is part of the program
 
 Numeric settings may be replaced by tensors (:func:`replace_settings`), which is how a training
 step is traced once and run with any learning rate.
@@ -15,6 +16,7 @@ from thalweg.descriptions.constraints import (
     Constraint,
     constraints,
     flag,
+    numbers,
     option,
     part,
     parts,
@@ -47,6 +49,7 @@ __all__ = [
     "make",
     "members",
     "name_of",
+    "numbers",
     "option",
     "part",
     "parts",

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from thalweg.errors import DescriptionError
+
 _KEY = "thalweg"
+RELATIONS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
+    "below": ("<", operator.lt),
+    "at_most": ("≤", operator.le),
+    "above": (">", operator.gt),
+    "at_least": ("≥", operator.ge),
+}
+"""How a field may stand to another one of the same description."""
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a field may hold: its role, its range or choices, and one line of help."""
+    """What a field may hold: its role, its range or choices, and one line of help.
+
+    Attributes:
+        relations: how it stands to other fields of the same description, as pairs of ``below``,
+            ``at_most``, ``above`` or ``at_least`` and a field's name.
+        increasing: whether each of several numbers is larger than the one before.
+    """
 
     role: str
     help: str = ""
@@ -27,6 +44,8 @@ class Constraint:
     options: tuple[str, ...] = ()
     family: str = ""
     optional: bool = False
+    relations: tuple[tuple[str, str], ...] = ()
+    increasing: bool = False
 
     def interval(self) -> str:
         """The range in mathematical notation, for messages and help texts.
@@ -69,19 +88,63 @@ def setting(
     high_open: bool = False,
     schedule: bool = False,
     help: str = "",
+    **relations: str,
 ) -> Any:
-    """A numeric hyperparameter with its range; with ``schedule=True`` a schedule may stand in."""
+    """A numeric hyperparameter with its range; with ``schedule=True`` a schedule may stand in.
+
+    Args:
+        default: its value where none is given.
+        low: the least value.
+        high: the largest value.
+        low_open: whether the least value itself is excluded.
+        high_open: whether the largest value itself is excluded.
+        schedule: whether a schedule may stand in.
+        help: one line.
+        relations: ``below``, ``at_most``, ``above`` or ``at_least`` with another field's name.
+    """
     family = "schedule" if schedule else ""
+    related = _relations(relations)
     return _field(
-        Constraint("setting", help, low, high, low_open, high_open, family=family), default
+        Constraint(
+            "setting", help, low, high, low_open, high_open, family=family, relations=related
+        ),
+        default,
+    )
+
+
+def _relations(given: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    unknown = given.keys() - RELATIONS.keys()
+    if unknown:
+        raise DescriptionError(f"unknown relation {sorted(unknown)}; known: {', '.join(RELATIONS)}")
+    return tuple(given.items())
+
+
+def numbers(
+    default: Any = dataclasses.MISSING,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    low_open: bool = False,
+    high_open: bool = False,
+    increasing: bool = False,
+    help: str = "",
+) -> Any:
+    """A tuple of numeric hyperparameters, each within the range; how many is part of the shape."""
+    return _field(
+        Constraint("numbers", help, low, high, low_open, high_open, increasing=increasing), default
     )
 
 
 def size(
-    default: Any = dataclasses.MISSING, *, low: int = 1, high: int = 2**31 - 1, help: str = ""
+    default: Any = dataclasses.MISSING,
+    *,
+    low: int = 1,
+    high: int = 2**31 - 1,
+    help: str = "",
+    **relations: str,
 ) -> Any:
     """A whole number that shapes the program (a width, a count): changing it recompiles."""
-    return _field(Constraint("size", help, low, high), default)
+    return _field(Constraint("size", help, low, high, relations=_relations(relations)), default)
 
 
 def option(default: Any = dataclasses.MISSING, *, options: tuple[str, ...], help: str = "") -> Any:

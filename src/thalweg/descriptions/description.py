@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 
-from thalweg.descriptions.constraints import Constraint, declared, shown
+from thalweg.descriptions.constraints import RELATIONS, Constraint, declared, shown
 from thalweg.descriptions.families import FAMILIES
 from thalweg.errors import SettingError
 
@@ -24,7 +25,13 @@ class Description:
             SettingError: naming the class, the field, its value and what it may hold.
         """
         for name, constraint, value in declared(self):
+            if isinstance(value, list) and constraint.role in {"parts", "numbers"}:
+                value = tuple(cast("list[Any]", value))  # noqa: PLW2901
+                object.__setattr__(self, name, value)
             _CHECKS[constraint.role](f"{type(self).__name__}.{name}", constraint, value)
+        for name, constraint, value in declared(self):
+            for relation, other in constraint.relations:
+                _check_relation(type(self).__name__, name, value, relation, other, self)
 
 
 def _is_number(value: object) -> bool:
@@ -91,8 +98,39 @@ def _check_parts(where: str, constraint: Constraint, value: Any) -> None:
         _check_part(f"{where}[{index}]", constraint, item)
 
 
+def _check_numbers(where: str, constraint: Constraint, value: Any) -> None:
+    if not isinstance(value, tuple):
+        raise SettingError(f"{where} must be a tuple of numbers, got {shown(value)}")
+    items = cast("tuple[Any, ...]", value)
+    for index, item in enumerate(items):
+        _check_setting(f"{where}[{index}]", constraint, item)
+    if not constraint.increasing or not all(_is_number(item) for item in items):
+        return
+    for index, (before, after) in enumerate(pairwise(items), 1):
+        if not after > before:
+            raise SettingError(
+                f"{where} must increase, but {shown(after)} at place {index} follows "
+                f"{shown(before)}"
+            )
+
+
+def _check_relation(
+    kind: str, name: str, value: Any, relation: str, other: str, description: Description
+) -> None:
+    """Refuse a number that does not stand to another field as declared; tensors are let through."""
+    against = getattr(description, other)
+    if not (_is_number(value) and _is_number(against)):
+        return
+    sign, holds = RELATIONS[relation]
+    if not holds(value, against):
+        raise SettingError(
+            f"{kind}.{name} = {shown(value)} must be {sign} {other}, which is {shown(against)}"
+        )
+
+
 _CHECKS: dict[str, Callable[[str, Constraint, Any], None]] = {
     "setting": _check_setting,
+    "numbers": _check_numbers,
     "size": _check_size,
     "option": _check_option,
     "flag": _check_flag,

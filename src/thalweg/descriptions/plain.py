@@ -19,7 +19,13 @@ Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 MAX_DEPTH = 100
 """How many descriptions may stand inside each other."""
 
-_HINTS: dict[str, Any] = {"setting": float | int, "size": int, "option": str, "flag": bool}
+_HINTS: dict[str, Any] = {
+    "setting": float | int,
+    "numbers": tuple[float | int, ...],
+    "size": int,
+    "option": str,
+    "flag": bool,
+}
 
 
 def to_plain(description: Description) -> dict[str, Plain]:

@@ -22,6 +22,8 @@ def settings_of(description: Description, prefix: str = "") -> dict[str, Any]:
         elif constraint.role == "parts":
             for index, item in enumerate(value):
                 found |= settings_of(item, f"{path}.{index}.")
+        elif constraint.role == "numbers":
+            found |= {f"{path}.{index}": item for index, item in enumerate(value)}
         elif constraint.role == "setting":
             found[path] = value
     return found
@@ -44,6 +46,10 @@ def replace_settings(
             changes[name] = tuple(
                 replace_settings(item, values, f"{path}.{index}.")
                 for index, item in enumerate(value)
+            )
+        elif constraint.role == "numbers":
+            changes[name] = tuple(
+                values.get(f"{path}.{index}", item) for index, item in enumerate(value)
             )
         elif constraint.role == "setting" and path in values:
             changes[name] = values[path]
