@@ -36,8 +36,9 @@ from thalweg.nn.activations import (
     Swish,
     Tanh,
 )
+from thalweg.nn.batch_norm import BatchNorm1d
 from thalweg.nn.containers import Sequential
-from thalweg.nn.dropout import Dropout
+from thalweg.nn.dropout import AlphaDropout, Dropout
 from thalweg.nn.functional import (
     elu,
     gelu,
@@ -69,8 +70,12 @@ from thalweg.nn.initialisers import (
     Zeros,
 )
 from thalweg.nn.layer import Layer, Scope, apply_network, evaluate, initialise
-from thalweg.nn.linear import Linear
+from thalweg.nn.linear import Linear, MaskedLinear, Neuron, SparseLinear
 from thalweg.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from thalweg.nn.noise import GaussianNoise, normal
+from thalweg.nn.normalisation import GroupNorm, InstanceNorm1d, LayerNorm, RMSNorm
+from thalweg.nn.reparametrisation import SpectralNorm, WeightNorm
+from thalweg.nn.structure import Concatenated, Flatten, Parallel, Reshape, Residual, SkipSequential
 from thalweg.ops.functions import absolute as abs  # noqa: A004 - NumPy's names
 from thalweg.ops.functions import (
     arange,
@@ -116,10 +121,33 @@ from thalweg.ops.functions import round_ as round  # noqa: A004
 from thalweg.ops.functions import sum_ as sum  # noqa: A004
 from thalweg.optim.clipping import ClipNorm, ClipValue
 from thalweg.optim.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
-from thalweg.optim.schedules import ConstantRate, Cosine, Schedule, StepDecay, WarmUp
+from thalweg.optim.scaling import linear_scaling
+from thalweg.optim.schedules import (
+    ConstantRate,
+    Cosine,
+    CosineRestarts,
+    ExponentialDecay,
+    Geometric,
+    InverseRootDecay,
+    InverseTimeDecay,
+    LinearDecay,
+    NaturalExponentialDecay,
+    OneCycle,
+    PiecewiseConstant,
+    PolynomialDecay,
+    ReduceOnPlateau,
+    ScaledSchedule,
+    Schedule,
+    ScheduleProduct,
+    ScheduleSequence,
+    StepDecay,
+    Triangular,
+    WarmUp,
+)
 from thalweg.tabular import TableRun, TableSettings, fit_table
 from thalweg.training.fit import TrainedRun, fit
 from thalweg.training.history import Display, Epoch, History, Progress
+from thalweg.training.range_test import LearningRateTest, lr_find
 from thalweg.training.stopping import EarlyStopping
 from thalweg.version import __version__
 
@@ -129,49 +157,81 @@ __all__ = [
     "SGD",
     "AbsoluteError",
     "Adam",
+    "AlphaDropout",
     "Auto",
+    "BatchNorm1d",
     "BinaryCrossEntropy",
     "ClipNorm",
     "ClipValue",
+    "Concatenated",
     "Constant",
     "ConstantRate",
     "Cosine",
+    "CosineRestarts",
     "CrossEntropy",
     "Display",
     "Dropout",
     "EarlyStopping",
     "Epoch",
+    "ExponentialDecay",
+    "Flatten",
+    "GaussianNoise",
+    "Geometric",
     "GradientCheck",
     "Graph",
+    "GroupNorm",
     "HardLogistic",
     "HardTanh",
     "He",
     "History",
     "Identity",
     "Initialiser",
+    "InstanceNorm1d",
+    "InverseRootDecay",
+    "InverseTimeDecay",
     "Layer",
+    "LayerNorm",
     "LeCun",
     "LeakyReLU",
+    "LearningRateTest",
     "Linear",
+    "LinearDecay",
     "LogSoftmax",
     "Logistic",
     "Loss",
+    "MaskedLinear",
     "Maxout",
     "Model",
     "Momentum",
+    "NaturalExponentialDecay",
     "Nesterov",
+    "Neuron",
     "Normal",
+    "OneCycle",
     "Optimizer",
     "PReLU",
+    "Parallel",
+    "PiecewiseConstant",
+    "PolynomialDecay",
     "Progress",
+    "RMSNorm",
     "ReLU",
+    "ReduceOnPlateau",
+    "Reshape",
+    "Residual",
+    "ScaledSchedule",
     "Schedule",
+    "ScheduleProduct",
+    "ScheduleSequence",
     "Scope",
     "Sequential",
     "Sigmoid",
     "Sign",
+    "SkipSequential",
     "Softmax",
     "Softplus",
+    "SparseLinear",
+    "SpectralNorm",
     "SquaredError",
     "Step",
     "StepDecay",
@@ -182,8 +242,10 @@ __all__ = [
     "Tensor",
     "ThalwegError",
     "TrainedRun",
+    "Triangular",
     "Uniform",
     "WarmUp",
+    "WeightNorm",
     "Xavier",
     "Zeros",
     "__version__",
@@ -217,12 +279,14 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
+    "linear_scaling",
     "load",
     "log",
     "log1p",
     "log_softmax",
     "logistic",
     "logsumexp",
+    "lr_find",
     "matmul",
     "max",
     "maximum",
@@ -230,6 +294,7 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "normal",
     "one_hot",
     "ones",
     "pad",

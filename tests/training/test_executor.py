@@ -12,7 +12,8 @@ from thalweg.training.backends import BACKENDS
 from thalweg.training.executor import Executor, InterpreterExecutor, Stretch, Sums, gathered
 from thalweg.training.history import Display
 from thalweg.training.job import SHUFFLE, Job, Rows
-from thalweg.training.step import Recipe, State
+from thalweg.training.recipe import Recipe
+from thalweg.training.step import State
 
 X, Y = blobs(rows=40)
 OPTIONS = {"batch_size": 12, "epochs": 6, "seed": 3, "progress": False, "optimizer": Adam(0.05)}

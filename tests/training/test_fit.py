@@ -146,14 +146,15 @@ def test_a_function_is_a_network_and_a_function_is_a_loss():
 
 
 def test_changing_a_number_changes_no_graph():
-    from thalweg.training.step import Batch, Recipe, State, StepGraph, initial_slots
+    from thalweg.training.recipe import Recipe, initial_slots
+    from thalweg.training.step import Batch, State, StepGraph
 
     x, y = blobs()
     parameters = tw.initialise(classifier(), 2)
     texts = set()
     for rate, dropout in ((1e-3, 0.1), (0.5, 0.7)):
         recipe = Recipe(classifier(rate=dropout), tw.CrossEntropy(), Adam(rate))
-        state = State(parameters, initial_slots(recipe.optimizer, parameters), {}, 0)
+        state = State(parameters, initial_slots(recipe, parameters), {}, 0)
         texts.add(str(StepGraph(recipe, state, Batch(x[:16], y[:16])).graph))
     assert len(texts) == 1
     assert "network.layers.2.rate" in texts.pop()

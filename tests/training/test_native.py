@@ -14,7 +14,8 @@ from thalweg.training import native, snapshot, validation
 from thalweg.training.executor import Sums
 from thalweg.training.job import Job, Rows
 from thalweg.training.native import NativeExecutor
-from thalweg.training.step import Recipe, State, initial_slots
+from thalweg.training.recipe import Recipe, initial_slots
+from thalweg.training.step import State
 
 X, Y = blobs(rows=70)
 OPTIONS = {"epochs": 4, "batch_size": 16, "seed": 3, "progress": False}
@@ -138,7 +139,7 @@ def executor(batch=16, rows=70):
     parameters = {path: value.copy() for path, value in model.parameters.items()}
     job = Job(recipe, Rows(X[:rows], Y[:rows], None), 5, batch, seed=1)
     found = NativeExecutor(job)
-    state = State(parameters, initial_slots(recipe.optimizer, parameters), {}, 0)
+    state = State(parameters, initial_slots(recipe, parameters), {}, 0)
     found.prepare(state)
     found.load(state)
     return found
@@ -236,7 +237,7 @@ def executor_of(options, x):
     rows = Rows(x, code.encode(Y), None)
     job = Job(recipe, rows, options["epochs"], options["batch_size"], options["seed"])
     found = NativeExecutor(job)
-    state = State(parameters, initial_slots(recipe.optimizer, parameters), {}, 0)
+    state = State(parameters, initial_slots(recipe, parameters), {}, 0)
     found.prepare(state)
     found.load(state)
     return found

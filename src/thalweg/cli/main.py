@@ -15,6 +15,8 @@ import typer
 import thalweg
 from thalweg.cli.cache import cache
 from thalweg.cli.console import let_go_of_stdout, tell
+from thalweg.cli.lr_find import lr_find
+from thalweg.cli.plot_schedule import plot_schedule
 from thalweg.cli.predict import predict
 from thalweg.cli.summary import summary
 from thalweg.cli.train import train
@@ -34,6 +36,8 @@ app.command()(train)
 app.command()(predict)
 app.command()(summary)
 app.command()(cache)
+app.command()(lr_find)
+app.command()(plot_schedule)
 
 
 def _show_version(wanted: bool) -> None:

@@ -19,6 +19,7 @@ from thalweg.graph import Array, Shape, Tensor, as_array, constant
 from thalweg.model.forward import Forward, native_forward
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
+from thalweg.nn.paths import any_selects, check_patterns
 
 if TYPE_CHECKING:
     from thalweg.data.table import Table
@@ -135,6 +136,24 @@ class Model:
             return (predicted >= 0.5).astype(np.int64)
         values = predicted[:, 0] if self.single and predicted.ndim == 2 else predicted
         return self.target.decode(values) if isinstance(self.target, NumberTarget) else values
+
+    def weights(self, *patterns: str) -> dict[str, Array]:
+        """Some of the parameters and states by path, to start another network from.
+
+        Args:
+            patterns: paths or globs; ``"0"`` is all of the first layer of a Sequential. Without
+                any, everything.
+
+        Raises:
+            SettingError: a pattern that fits nothing.
+        """
+        arrays = {**self.parameters, **self.states}
+        check_patterns("weights", patterns, arrays)
+        return {
+            path: value
+            for path, value in arrays.items()
+            if not patterns or any_selects(patterns, path)
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one safetensors file; see :func:`thalweg.model.files.save_model`."""

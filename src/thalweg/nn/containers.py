@@ -39,6 +39,11 @@ class Sequential(Layer):
         first = next((layer for layer in self.layers if not layer.transparent), None)
         return None if first is None else first.preferred_initialiser
 
+    @property
+    def removes_bias(self) -> bool:
+        """Whether the first layer does."""
+        return bool(self.layers) and self.layers[0].removes_bias
+
     def __len__(self) -> int:
         return len(self.layers)
 
@@ -50,9 +55,10 @@ class Sequential(Layer):
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """The last layer's output."""
-        followers = _followers(self.layers, scope.following)
-        for place, (layer, following) in enumerate(zip(self.layers, followers, strict=True)):
-            x = scope.apply(str(place), layer, x, following)
+        following = followers(self.layers, scope.following)
+        successors = (*self.layers[1:], scope.successor)
+        for place, layer in enumerate(self.layers):
+            x = scope.apply(str(place), layer, x, following[place], successors[place])
         return x
 
 
@@ -63,7 +69,7 @@ def _layer(place: int, item: object) -> Layer:
     raise SettingError(f"layer {place} of Sequential is {item!r}, which is no layer{hint}")
 
 
-def _followers(layers: Sequence[Layer], otherwise: Layer | None) -> list[Layer | None]:
+def followers(layers: Sequence[Layer], otherwise: Layer | None) -> list[Layer | None]:
     """For each layer the first one behind it that initialisers do not look past."""
     found: list[Layer | None] = []
     for layer in reversed(layers):

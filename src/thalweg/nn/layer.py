@@ -36,6 +36,7 @@ from thalweg.graph import (
     placeholder,
 )
 from thalweg.nn.initialisers import Fans, Initialiser
+from thalweg.nn.paths import any_selects
 from thalweg.ops.functions import astype, fold_in, stop_gradient
 from thalweg.ops.random import key_from_seed
 
@@ -50,9 +51,16 @@ class Layer(Description):
 
     Attributes:
         transparent: whether initialisers look past this layer for the activation that follows.
+        has_statistics: whether it keeps the running mean and variance of what it is given.
     """
 
     transparent: ClassVar[bool] = False
+    has_statistics: ClassVar[bool] = False
+
+    @property
+    def removes_bias(self) -> bool:
+        """Whether a number added to a whole channel in front of this layer changes nothing."""
+        return False
 
     @property
     def preferred_initialiser(self) -> Initialiser | None:
@@ -92,7 +100,7 @@ class StateValue(NamedTuple):
 
     path: str
     shape: Shape
-    start: float
+    start: float | Initialiser
 
 
 @dataclass
@@ -108,7 +116,9 @@ class _Store:
     declared_states: dict[str, StateValue] = field(default_factory=dict[str, StateValue])
     found: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     updates: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    notes: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     applied: list[Applied] = field(default_factory=list["Applied"])
+    frozen: tuple[str, ...] = ()
     sites: int = 0
 
 
@@ -126,18 +136,26 @@ class Scope:
 
     Attributes:
         path: the layer's place in the network, names joined by dots.
-        following: the layer that comes next in a Sequential (initialisers look at it).
+        following: the next layer that is not transparent (initialisers look at it).
+        successor: the layer that takes this one's output, and nothing else does.
     """
 
-    def __init__(self, store: _Store, path: str = "", following: Layer | None = None) -> None:
+    def __init__(
+        self,
+        store: _Store,
+        path: str = "",
+        following: Layer | None = None,
+        successor: Layer | None = None,
+    ) -> None:
         self._store = store
         self.path = path
         self.following = following
+        self.successor = successor
 
     @property
     def training(self) -> bool:
-        """Whether the network is being trained (dropout acts) or used."""
-        return self._store.training
+        """Whether the layer is being trained (dropout acts) or used; frozen layers are used."""
+        return self._store.training and not any_selects(self._store.frozen, self.path)
 
     def _name(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -167,8 +185,11 @@ class Scope:
             return store.found[path]
         return _checked(store.values, path, shape, "parameter")
 
-    def state(self, name: str, shape: Shape, start: float = 0.0) -> Tensor:
-        """A tensor that training changes by :meth:`update` and not by gradients."""
+    def state(self, name: str, shape: Shape, start: float | Initialiser = 0.0) -> Tensor:
+        """A tensor that training changes by :meth:`update` and not by gradients.
+
+        An initialiser's random numbers depend on the path alone.
+        """
         path, store = self._name(name), self._store
         if store.states is None:
             store.declared_states[path] = StateValue(path, shape, start)
@@ -193,6 +214,12 @@ class Scope:
             raise ShapeError(f"state {path} has shape {state.shape}, its update {value.shape}")
         store.updates[path] = stop_gradient(astype(value, state.dtype))
 
+    def note(self, text: str) -> None:
+        """Say something about this layer that the network's summary shows."""
+        notes = self._store.notes.setdefault(self.path, [])
+        if text not in notes:
+            notes.append(text)
+
     def random_key(self) -> Tensor:
         """A key ``uint32[2]`` of its own for each use in a step; new in each step.
 
@@ -208,7 +235,14 @@ class Scope:
         store.sites += 1
         return fold_in(store.key, store.sites)
 
-    def apply(self, name: str, layer: Network, x: Tensor, following: Layer | None = None) -> Tensor:
+    def apply(
+        self,
+        name: str,
+        layer: Network,
+        x: Tensor,
+        following: Layer | None = None,
+        successor: Layer | None = None,
+    ) -> Tensor:
         """The output of a sublayer, whose parameters get this name in front of theirs.
 
         A name that is used twice means the same parameters twice (shared weights).
@@ -216,7 +250,7 @@ class Scope:
         Raises:
             ShapeError, DTypeError: naming the sublayer.
         """
-        inner = Scope(self._store, self._name(name), following)
+        inner = Scope(self._store, self._name(name), following, successor)
         kind = layer_kind(layer)
         with labelled(layer=f"{inner.path} ({kind})"):
             try:
@@ -264,6 +298,7 @@ class Blueprint(NamedTuple):
     applied: tuple[Applied, ...]
     graph: Graph
     output_shape: Shape
+    notes: dict[str, str]
 
 
 def row_shape(shape: int | Shape) -> Shape:
@@ -300,7 +335,12 @@ def blueprint(
     graph = Graph((x, *store.found.values()), (result,))
     store.applied.append(Applied("", network, x.shape, result.shape))
     return Blueprint(
-        store.declared, store.declared_states, tuple(store.applied), graph, result.shape[1:]
+        store.declared,
+        store.declared_states,
+        tuple(store.applied),
+        graph,
+        result.shape[1:],
+        {path: "; ".join(notes) for path, notes in store.notes.items()},
     )
 
 
@@ -324,9 +364,14 @@ def initialise(
 def initial_states(plan: Blueprint, dtype: Any = "float32") -> dict[str, Array]:
     """The starting states of a network, by path."""
     return {
-        path: np.full(state.shape, state.start, as_dtype(dtype))
-        for path, state in plan.states.items()
+        path: _state_start(state).astype(as_dtype(dtype)) for path, state in plan.states.items()
     }
+
+
+def _state_start(state: StateValue) -> Array:
+    if isinstance(state.start, Initialiser):
+        return state.start.sample(_generator(0, state.path), state.shape, Fans(1, 1))
+    return np.full(state.shape, state.start, np.float64)
 
 
 def _generator(seed: int, path: str) -> np.random.Generator:
@@ -349,6 +394,7 @@ def evaluate(
     states: Mapping[str, Any] | None = None,
     training: bool = False,
     key: Any = None,
+    frozen: tuple[str, ...] = (),
 ) -> Evaluated:
     """A network's output for a batch: a pure function of all its arguments.
 
@@ -359,6 +405,7 @@ def evaluate(
         states: by path; needed where the network has states.
         training: whether dropout and its kin act.
         key: ``uint32[2]``, needed for random layers in training.
+        frozen: patterns of layers that are used as they are while the others are trained.
 
     Returns:
         The output, and the states with their updates.
@@ -366,7 +413,9 @@ def evaluate(
     tensor = as_tensor(x)
     values = {path: as_tensor(value) for path, value in parameters.items()}
     kept = {path: as_tensor(value) for path, value in (states or {}).items()}
-    store = _Store(tensor.dtype, training, None if key is None else as_tensor(key), values, kept)
+    store = _Store(
+        tensor.dtype, training, None if key is None else as_tensor(key), values, kept, frozen=frozen
+    )
     output = as_tensor(_call(network, tensor, Scope(store)))
     return Evaluated(output, {**kept, **store.updates})
 

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """One layer of a summary."""
+    """One layer of a summary; a note says what the numbers do not."""
 
     path: str
     kind: str
     output_shape: Shape
     parameters: int
     flops: int
+    note: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +41,8 @@ class Summary:
     input_shape: Shape
 
     def __repr__(self) -> str:
-        header = ("layer", "type", "output shape", "parameters", "FLOP/row")
+        noted = "note" if any(row.note for row in self.rows) else ""
+        header = ("layer", "type", "output shape", "parameters", "FLOP/row", noted)
         cells = [
             (
                 row.path or "network",
@@ -48,15 +50,16 @@ class Summary:
                 _shape(row.output_shape),
                 f"{row.parameters:,}",
                 f"{row.flops:,}",
+                row.note,
             )
             for row in self.rows
         ]
-        cells.insert(0, ("input", "", _shape(self.input_shape), "", ""))
-        cells.append(("total", "", "", f"{self.parameters:,}", f"{self.flops:,}"))
+        cells.insert(0, ("input", "", _shape(self.input_shape), "", "", ""))
+        cells.append(("total", "", "", f"{self.parameters:,}", f"{self.flops:,}", ""))
         widths = [max(len(row[i]) for row in (header, *cells)) for i in range(len(header))]
-        lines = [_line(header, widths), "  ".join("─" * width for width in widths)]
-        lines += [_line(row, widths) for row in cells[:-1]]
-        return "\n".join([*lines, lines[1], _line(cells[-1], widths)])
+        rule = "  ".join("─" * width for width in widths).rstrip()
+        lines = [_line(row, widths) for row in (header, *cells)]
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
 def _shape(shape: Shape) -> str:
@@ -64,9 +67,12 @@ def _shape(shape: Shape) -> str:
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    left = [cell.ljust(width) for cell, width in zip(cells[:3], widths, strict=False)]
-    right = [cell.rjust(width) for cell, width in zip(cells[3:], widths[3:], strict=True)]
-    return "  ".join(left + right).rstrip()
+    numeric = (3, 4)
+    padded = [
+        cell.rjust(width) if place in numeric else cell.ljust(width)
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(padded).rstrip()
 
 
 def summarise(network: Network, input_shape: int | Shape) -> Summary:
@@ -96,5 +102,6 @@ def _rows(plan: Blueprint) -> list[Row]:
         path, kind = item.path, layer_kind(item.layer)
         own = flops.get(f"{path} ({kind})" if path else "", 0)
         if path not in with_parts or path in counts or own:
-            rows[path] = Row(path, kind, item.output_shape[1:], counts.get(path, 0), own)
+            note = plan.notes.get(path, "")
+            rows[path] = Row(path, kind, item.output_shape[1:], counts.get(path, 0), own, note)
     return list(rows.values())

@@ -6,6 +6,7 @@ compiled alike. Importing this module gives tensors their operators and methods.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,16 @@ def uniform(key: Any, shape: int | Sequence[int], dtype: DTypeLike = "float32") 
     return astype(shift_right(random_bits(key, shape), 8), dtype) * 2.0**-24
 
 
+def normal(key: Any, shape: int | Sequence[int], dtype: DTypeLike = "float32") -> Tensor:
+    """Standard normal numbers: √(-2 log u) cos(2πv), u in (0, 1] and v uniform; none beyond 5.8.
+
+    Source: Box and Muller, "A note on the generation of random normal deviates", 1958.
+    """
+    radius = 1.0 - uniform(fold_in(key, 0), shape, dtype)
+    angle = uniform(fold_in(key, 1), shape, dtype)
+    return sqrt(log(radius) * -2.0) * cos(angle * (2.0 * math.pi))
+
+
 OPERATORS.update(
     {
         "abs": absolute,
@@ -157,6 +168,7 @@ __all__ = [
     "minimum",
     "multiply",
     "negative",
+    "normal",
     "not_equal",
     "one_hot",
     "ones",

@@ -15,11 +15,12 @@ from thalweg.descriptions import Plain, to_plain
 from thalweg.errors import DescriptionError, FileError, SettingError
 from thalweg.graph import Array, Graph
 from thalweg.model.files import prefixed, unprefixed
-from thalweg.optim.schedules import Schedule
 from thalweg.storage.container import Container, check_arrays, read_container, write_container
 from thalweg.training.history import History
 from thalweg.training.job import Rows
 from thalweg.training.loop import Plan, Standing
+from thalweg.training.recipe import depends_on_length
+from thalweg.training.result import described
 from thalweg.training.step import State
 from thalweg.training.stopping import Best
 
@@ -31,14 +32,13 @@ _SAMPLED_ROWS = 4096
 def fingerprint(plan: Plan) -> dict[str, Plain]:
     """What must be the same for a run to go on: settings, and a digest of the data."""
     job, recipe = plan.job, plan.job.recipe
-    scheduled = isinstance(recipe.optimizer.learning_rate, Schedule)
+    scheduled = depends_on_length(recipe)
     return {
         "network": _named(recipe.network),
         "loss": _named(recipe.loss),
         **plan.identity,
         "validation": None if job.held_out is None else data_digest(job.held_out),
-        "optimizer": to_plain(recipe.optimizer),
-        "clip": to_plain(recipe.clipping) if recipe.clipping else None,
+        **described(recipe),
         "epochs": job.epochs if scheduled else None,
         "batch_size": job.batch_size,
         "seed": job.seed,

@@ -121,7 +121,7 @@ class Executor(Protocol):
         ...
 
     def evaluate(self, x: Array | Chosen) -> Array:
-        """The network's outputs for rows, with the parameters of the last good step."""
+        """The network's outputs for rows, with the parameters that a model would use now."""
         ...
 
 
@@ -182,4 +182,5 @@ class InterpreterExecutor:
     def evaluate(self, x: Array | Chosen) -> Array:
         """The network's outputs for rows."""
         state = self.state()
-        return self._forward(state.parameters, state.states, x)
+        used = self.job.recipe.used(state.parameters, state.slots)
+        return self._forward(used, state.states, x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,15 @@ from thalweg.compiler.threads import one_blas_thread
 from thalweg.descriptions import Plain
 from thalweg.errors import DataError, FileError, NonFiniteError, SettingError, ShapeError
 from thalweg.graph import Array, Shape, as_dtype
-from thalweg.model.model import numeric_rows
-from thalweg.nn.layer import Network, blueprint, initial_states, initialise
+from thalweg.model.model import Model, numeric_rows
+from thalweg.nn.augmentation import as_augmentation
+from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
+from thalweg.optim.averaging import as_averaging
 from thalweg.optim.clipping import as_clipping
 from thalweg.optim.optimizers import Adam, Optimizer, as_optimizer
 from thalweg.training.backends import BACKENDS, check_backend
+from thalweg.training.beginning import beginning, frozen_patterns, whole_number
 from thalweg.training.checkpoint import (
     fingerprint,
     is_described,
@@ -29,19 +32,19 @@ from thalweg.training.checkpoint import (
     save_checkpoint,
 )
 from thalweg.training.executor import Executor
+from thalweg.training.finishing import finisher
 from thalweg.training.history import Callback, Display
 from thalweg.training.job import Job, Rows
 from thalweg.training.loop import Ended, Loop, Plan, Standing
 from thalweg.training.nonfinite import explain, replay
+from thalweg.training.recipe import Recipe, initial_slots
 from thalweg.training.result import TrainedRun, trained_run
-from thalweg.training.step import Recipe, State, initial_slots
+from thalweg.training.step import State
 from thalweg.training.stopping import EarlyStopping, as_stopping
 from thalweg.training.targets import TargetCode, fit_targets
-from thalweg.training.validation import hold_out, row_weights, validator
+from thalweg.training.validation import hold_out, row_weights, validator, with_class_weights
 
 _DEFAULT_BATCH = 128
-_LARGEST = 2**31
-"""Parameters that a network may have: beyond, the machine's memory ends before training begins."""
 
 
 def fit(
@@ -56,7 +59,15 @@ def fit(
     validation: float | tuple[Any, ...] | None = None,
     early_stopping: int | bool | EarlyStopping | None = None,
     clip: Any = None,
+    penalty: Any = None,
+    average: Any = None,
+    augment: Any = None,
+    accumulate: int = 1,
+    frozen: str | Sequence[str] = (),
+    start: Model | Mapping[str, Any] | None = None,
+    statistics: str = "running",
     sample_weight: Any = None,
+    class_weight: str | Mapping[Any, float] | None = None,
     classes: Sequence[Any] | None = None,
     shuffle: bool = True,
     seed: int = 0,
@@ -91,7 +102,23 @@ def fit(
         early_stopping: patience in epochs, True (10) or a rule; the best weights are restored.
             Without it the model has the last epoch's weights.
         clip: bound of the gradient's global norm, or a clipping.
+        penalty: on the weights, added to the loss (``L1``, ``L2``, …), or a number as the factor of
+            :class:`L2`. The history's losses are without it.
+        average: of the weights (``EMA``, ``SWA``), or a number as the decay of an :class:`EMA`. The
+            averages are what is validated, kept by early stopping and left in the model.
+        augment: what changes training batches at random (``Mixup``, ``InputNoise``), or several.
+        accumulate: batches whose gradients make one update, as if they were one batch; the last
+            batches of an epoch may be fewer.
+        frozen: parameters and layers that stay as they are, by path or pattern: ``"0"`` is all of
+            the first layer of a Sequential, ``"*.bias"`` every bias. Frozen layers act as in use:
+            they draw no random numbers and use their running statistics.
+        start: a trained model, or arrays by path, to start from; parameters that it lacks start as
+            usual. To replace a layer, choose what is kept: ``start=model.weights("0", "2")``.
+        statistics: what batch normalisation uses afterwards: ``running`` averages, or ``exact``
+            statistics of all training rows, computed at the end.
         sample_weight: (N,) weights ≥ 0 of the rows in the loss.
+        class_weight: weight of each class in the training loss by label (others 1), or
+            ``balanced``: N / (K · rows of the class), so that all classes count alike.
         classes: the labels in the order of the outputs, where y may lack some.
         shuffle: take the rows in a new random order in each epoch.
         seed: of the starting weights, the shuffling, the split and dropout.
@@ -127,16 +154,27 @@ def fit(
     _check_call(
         epochs, seed, backend, checkpoint_every, checkpoint_every_updates, resume, checkpoint
     )
-    most = None if threads is None else _whole_number("threads", threads, 1)
+    most = None if threads is None else whole_number("threads", threads, 1)
     targets = np.asarray(y)
     _check_rows(inputs, targets)
-    shape = inputs.shape[1:]
-    code, parameters, states = _prepare(network, shape, targets, loss, kind, classes, seed)
+    begin = beginning(network, inputs.shape[1:], seed, kind, start)
+    code = fit_targets(targets, loss, begin.output_shape, kind, classes)
     weights = row_weights(sample_weight, len(inputs), kind)
     whole = Rows(inputs, code.encode(targets), weights)
-    rows, held_out = hold_out(whole, code, validation, shape, seed)
-    recipe = Recipe(network, code.loss, as_optimizer(optimizer), as_clipping(clip))
-    start = State(parameters, initial_slots(recipe.optimizer, parameters), states, 0)
+    rows, held_out = hold_out(whole, code, validation, begin.input_shape, seed)
+    rows = with_class_weights(rows, code, class_weight)
+    recipe = Recipe(
+        network,
+        code.loss,
+        as_optimizer(optimizer),
+        as_clipping(clip),
+        _as_penalty(penalty),
+        as_averaging(average),
+        as_augmentation(augment),
+        whole_number("accumulate", accumulate, 1),
+        frozen_patterns(frozen, begin.parameters),
+    )
+    state = State(begin.parameters, initial_slots(recipe, begin.parameters), begin.states, 0)
     size = _batch_size(batch_size, len(rows))
     plan = Plan(
         Job(recipe, rows, epochs, size, seed, shuffle, held_out, most),
@@ -146,13 +184,22 @@ def fit(
         _display(progress),
         save_every=checkpoint_every,
         save_every_updates=checkpoint_every_updates,
-        identity={"dtype": kind.name},
+        identity={"dtype": kind.name, "start": begin.digest},
+        finish=finisher(statistics, recipe, rows),
     )
     if checkpoint is not None:
-        plan, standing = _with_checkpoint(plan, Path(checkpoint), start, code, resume)
+        plan, standing = _with_checkpoint(plan, Path(checkpoint), state, code, resume)
     else:
-        standing = Standing(start)
-    return _train(plan, BACKENDS[backend](plan.job), standing, code, shape)
+        standing = Standing(state)
+    return _train(plan, BACKENDS[backend](plan.job), standing, code, begin.input_shape)
+
+
+def _as_penalty(value):
+    if value is None:
+        return None
+    from thalweg.nn.penalties import as_penalty
+
+    return as_penalty(value)
 
 
 def _check_call(
@@ -164,10 +211,10 @@ def _check_call(
     resume: bool,
     checkpoint: Any,
 ) -> None:
-    _whole_number("epochs", epochs, 1)
-    _whole_number("seed", seed, 0)
-    _whole_number("checkpoint_every", every, 1)
-    _whole_number("checkpoint_every_updates", every_updates, 0)
+    whole_number("epochs", epochs, 1)
+    whole_number("seed", seed, 0)
+    whole_number("checkpoint_every", every, 1)
+    whole_number("checkpoint_every_updates", every_updates, 0)
     if resume and checkpoint is None:
         raise SettingError("resume=True needs the checkpoint's path: checkpoint=...")
     check_backend(backend)
@@ -181,15 +228,6 @@ def _check_rows(inputs: Array, targets: Array) -> None:
         raise DataError("x has no rows; there is nothing to learn from")
 
 
-def _whole_number(name: str, value: Any, low: int, high: int = 2**63 - 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise SettingError(f"{name} must be a whole number, got {value!r}")
-    if not low <= value <= high:
-        limit = f"[{low}, {high}]" if high < 2**63 - 1 else f"at least {low}"
-        raise SettingError(f"{name} = {value} is outside its range: {limit}")
-    return int(value)
-
-
 def _float_dtype(dtype: Any) -> np.dtype[Any]:
     kind = as_dtype(dtype)
     if kind.kind != "f":
@@ -200,34 +238,10 @@ def _float_dtype(dtype: Any) -> np.dtype[Any]:
 def _batch_size(wanted: int | None, rows: int) -> int:
     if wanted is None:
         return min(_DEFAULT_BATCH, rows)
-    size = _whole_number("batch_size", wanted, 1)
+    size = whole_number("batch_size", wanted, 1)
     if size > rows:
         raise SettingError(f"batch_size = {size} is beyond the {rows} training rows")
     return size
-
-
-def _prepare(
-    network: Network,
-    shape: Shape,
-    targets: Array,
-    loss: Any,
-    dtype: np.dtype[Any],
-    classes: Sequence[Any] | None,
-    seed: int,
-) -> tuple[TargetCode, dict[str, Array], dict[str, Array]]:
-    if not callable(network) and not hasattr(network, "forward"):
-        raise SettingError(f"network must be a layer or a function (x, scope), got {network!r}")
-    plan = blueprint(network, shape, dtype)
-    total = sum(int(np.prod(item.shape, dtype=object)) for item in plan.parameters.values())
-    if total > _LARGEST:
-        raise SettingError(
-            f"the network has {total:,} parameters, more than this version trains ({_LARGEST:,}); "
-            "choose smaller layers"
-        )
-    if not plan.parameters:
-        raise SettingError("the network has no parameters, so there is nothing to train")
-    code = fit_targets(targets, loss, plan.output_shape, dtype, classes)
-    return code, initialise(network, shape, seed, dtype), initial_states(plan, dtype)
 
 
 def _display(progress: bool | Display | None) -> Display:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,14 +95,17 @@ class Epoch:
     Attributes:
         number: from 1.
         values: this epoch's numbers (``train_loss``, ``validation_loss``, ``learning_rate``, …).
-        parameters: the network's arrays by path (read-only views).
-        step: updates done.
+        parameters: the network's arrays by path (read-only views): their averages where the run
+            averages weights.
+        step: batches trained on.
+        states: the network's other arrays by path (read-only views).
     """
 
     number: int
     values: Mapping[str, float]
     parameters: Mapping[str, Array]
     step: int
+    states: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
 
 Callback = Callable[[Epoch], Any]

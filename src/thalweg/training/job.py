@@ -10,7 +10,8 @@ import numpy as np
 
 from thalweg.graph import Array, Shape
 from thalweg.ops.random import key_from_seed, permutation
-from thalweg.training.step import Batch, Recipe, Run, State, StepGraph
+from thalweg.training.recipe import Recipe
+from thalweg.training.step import Batch, Run, State, StepGraph
 
 SHUFFLE, DROPOUT = 1, 2
 """Sites of the two random streams of a run."""

@@ -14,11 +14,14 @@ from types import FrameType
 import numpy as np
 
 from thalweg.descriptions import Plain
-from thalweg.graph import Array
-from thalweg.optim.schedules import Schedule
+from thalweg.graph import Array, Tensor
+from thalweg.optim.accumulation import group_of
+from thalweg.optim.optimizers import Moment
 from thalweg.training.executor import Executor, Stretch, Sums
+from thalweg.training.finishing import Finish
 from thalweg.training.history import Callback, Display, Epoch, History, Progress
 from thalweg.training.job import Job
+from thalweg.training.recipe import Values
 from thalweg.training.step import State
 from thalweg.training.stopping import Best, EarlyStopping
 from thalweg.training.traced import Traced
@@ -40,6 +43,7 @@ class Plan:
         save_every: epochs between checkpoints.
         save_every_updates: updates between checkpoints; 0 for epochs only.
         identity: what else must be the same for a checkpoint to fit (validation rows, classes).
+        finish: turns the states of training into those of the model, if anything does.
     """
 
     job: Job
@@ -51,6 +55,7 @@ class Plan:
     save_every: int = 1
     save_every_updates: int = 0
     identity: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
+    finish: Finish | None = None
 
     def stop(self, step: int) -> int:
         """The next step at which the loop must look at the state; until there, nobody does."""
@@ -158,6 +163,10 @@ class Loop:
             self._exported = self.executor.state(last)
         return self._exported
 
+    def _used(self, state: State) -> Values:
+        """The parameters that a model would use now: their averages where there are any."""
+        return self.plan.job.recipe.used(state.parameters, state.slots)
+
     def _prepare(self) -> None:
         began = time.perf_counter()
         self.executor.prepare(self._start.state)
@@ -201,7 +210,7 @@ class Loop:
         monitored = values.get("validation_loss", values["train_loss"])
         if plan.stopping is not None and self._best.falls(monitored, plan.stopping.min_delta):
             state = self._state()
-            self._best = Best(number, monitored, state.parameters, state.states)
+            self._best = Best(number, monitored, self._used(state), state.states)
         plan.display.epoch(self.progress())
 
     def _call_back(self) -> str:
@@ -209,8 +218,11 @@ class Loop:
         if not self.plan.callbacks:
             return ""
         state, rows = self._state(), self._history.rows
-        shown = {path: _read_only(value) for path, value in state.parameters.items()}
-        event = Epoch(len(rows), rows[-1], shown, state.step)
+        parameters, states = (
+            {path: _read_only(value) for path, value in group.items()}
+            for group in (self._used(state), state.states)
+        )
+        event = Epoch(len(rows), rows[-1], parameters, state.step, states)
         wishes = [callback(event) for callback in self.plan.callbacks]
         stops = any(isinstance(wish, (bool, np.bool_)) and wish for wish in wishes)
         return "callback" if stops else ""
@@ -222,12 +234,16 @@ class Loop:
         return "early stopping" if epochs - self._best.epoch >= stopping.patience else ""
 
     def _rates(self) -> Callable[[int], float]:
-        """The learning rate of an update, by its number."""
+        """The learning rate of the update that a step belongs to, by the step's number."""
         job = self.plan.job
-        rate = job.recipe.optimizer.learning_rate
-        if not isinstance(rate, Schedule):
-            return lambda step: float(rate)
-        traced = Traced(lambda step: rate(step, job.total_steps, job.steps_per_epoch))
+        count = job.recipe.accumulate
+
+        def rate(step: Tensor) -> Tensor:
+            moment = Moment(step, job.total_steps, job.steps_per_epoch)
+            moment = group_of(moment, count).moment if count > 1 else moment
+            return job.recipe.optimizer.rate(moment)
+
+        traced = Traced(rate)
         return lambda step: float(traced(np.asarray(step, np.int64)))
 
     def _checkpoint(self) -> None:

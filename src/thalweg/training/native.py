@@ -172,7 +172,8 @@ class NativeExecutor:
         """The network's outputs for rows."""
         arrays = iter(self._arrays)
         groups = [{path: next(arrays) for path in names} for names in self._groups]
-        return self._forward(groups[0], groups[2], x)
+        used = self.job.recipe.used(groups[0], groups[1])
+        return self._forward(used, groups[2], x)
 
     # -------------------------------------------------------------- steps
 

@@ -13,6 +13,7 @@ from thalweg.graph import Shape
 from thalweg.model import Model
 from thalweg.training.history import History, Timing
 from thalweg.training.loop import Ended, Plan
+from thalweg.training.recipe import Recipe
 from thalweg.training.targets import TargetCode
 
 
@@ -59,9 +60,12 @@ def trained_run(
     standing = ended.standing
     state, best = standing.state, standing.best
     restore = plan.stopping is not None and plan.stopping.restore_best and best.epoch > 0
-    parameters, states = state.parameters, state.states
+    parameters = plan.job.recipe.used(state.parameters, state.slots)
+    states = state.states
     if restore and best.parameters is not None:
         parameters, states = best.parameters, best.states or {}
+    if plan.finish is not None and ended.reason != "non-finite":
+        states = plan.finish(parameters, states)
     record = _record(plan, ended, best.epoch if restore else None)
     model = Model(
         plan.job.recipe.network,
@@ -85,8 +89,7 @@ def _record(plan: Plan, ended: Ended, best_epoch: int | None) -> dict[str, Plain
         for name in standing.history
     }
     return {
-        "optimizer": _described(plan.job.recipe.optimizer),
-        "clip": _described(plan.job.recipe.clipping) if plan.job.recipe.clipping else None,
+        **described(plan.job.recipe),
         "rows": len(plan.job.rows),
         "batch_size": plan.job.batch_size,
         "epochs": len(standing.history.rows),
@@ -99,7 +102,22 @@ def _record(plan: Plan, ended: Ended, best_epoch: int | None) -> dict[str, Plain
     }
 
 
+def described(recipe: Recipe) -> dict[str, Plain]:
+    """How a recipe trains, beside its network and loss, as JSON data."""
+    parts = {
+        "optimizer": recipe.optimizer,
+        "clip": recipe.clipping,
+        "penalty": recipe.penalty,
+        "average": recipe.average,
+        "augment": recipe.augmentation,
+    }
+    plain: dict[str, Plain] = {name: _described(part) for name, part in parts.items()}
+    return {**plain, "accumulate": recipe.accumulate, "frozen": list(recipe.frozen)}
+
+
 def _described(description: Any) -> Plain:
+    if description is None:
+        return None
     try:
         return to_plain(description)
     except DescriptionError:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from thalweg.autodiff.transforms import value_and_grad
 from thalweg.compiler.passes.pipeline import optimise
-from thalweg.descriptions import Description, replace_settings, settings_of
-from thalweg.errors import SettingError
 from thalweg.graph import (
     DTYPES,
     Array,
@@ -22,62 +19,11 @@ from thalweg.graph import (
     labelled,
     trace_flat,
 )
-from thalweg.nn.layer import Network, evaluate
-from thalweg.nn.losses import Loss
-from thalweg.ops.functions import astype, fold_in
-from thalweg.optim.clipping import Clipping
-from thalweg.optim.optimizers import Moment, Optimizer
-
-Values = dict[str, Array]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a training step is made of."""
-
-    network: Network
-    loss: Loss
-    optimizer: Optimizer
-    clipping: Clipping | None = None
-
-    def parts(self) -> dict[str, Description]:
-        """The descriptions whose numeric settings are inputs of the step."""
-        named = {
-            "network": self.network,
-            "loss": self.loss,
-            "optimizer": self.optimizer,
-            "clipping": self.clipping,
-        }
-        return {name: part for name, part in named.items() if isinstance(part, Description)}
-
-    def settings(self) -> Values:
-        """Every numeric setting by path, as float64 numbers."""
-        return {
-            path: _number(path, value)
-            for name, part in self.parts().items()
-            for path, value in settings_of(part, f"{name}.").items()
-        }
-
-    def with_settings(self, values: Mapping[str, Tensor]) -> Recipe:
-        """The same recipe with tensors in place of its numbers."""
-        replaced: dict[str, Any] = {
-            name: replace_settings(part, values, f"{name}.") for name, part in self.parts().items()
-        }
-        return Recipe(
-            replaced.get("network", self.network),
-            replaced.get("loss", self.loss),
-            replaced.get("optimizer", self.optimizer),
-            replaced.get("clipping", self.clipping),
-        )
-
-
-def _number(path: str, value: Any) -> Array:
-    number = np.asarray(value, np.float64)
-    if number.shape:
-        raise SettingError(
-            f"{path} is an array of shape {number.shape}; one network takes one number"
-        )
-    return number
+from thalweg.ops.functions import fold_in
+from thalweg.optim.accumulation import group_of
+from thalweg.optim.optimizers import Moment
+from thalweg.training.learner import Given, Learner, Stage, nested_slots
+from thalweg.training.recipe import Recipe, Values
 
 
 class State(NamedTuple):
@@ -203,13 +149,19 @@ class StepGraph:
         step, total, per_epoch, key, x, y = (next(feed) for _ in range(6))
         weights = next(feed) if self._has_weights else None
         recipe = self.recipe.with_settings(settings)
-        objective = _objective(recipe, x, y, weights, states, fold_in(key, step))
-        (loss, changed), gradients = value_and_grad(objective, has_aux=True)(parameters)
         moment = Moment(step, total, per_epoch)
-        moved, kept = _update(recipe, gradients, _nested(slots), parameters, moment)
+        group = group_of(moment, recipe.accumulate) if recipe.accumulate > 1 else None
+        stage = Stage(parameters, nested_slots(recipe, slots), group.moment if group else moment)
+        learner = Learner(recipe)
+        point = learner.point(stage)
+        batch = Given(x, y, weights)
+        objective = learner.objective(stage, batch, states, fold_in(key, step))
+        (risk, (loss, changed)), gradients = value_and_grad(objective, has_aux=True)(point)
+        moved, kept = learner.update(stage, gradients, batch, group)
         flat = _flat(kept)
         reals = [value for value in (*changed.values(), *flat.values()) if value.type.is_float]
-        probe = nonfinite_probe([loss, *gradients.values(), *moved.values(), *reals])
+        trained = [moved[path] for path in point]
+        probe = nonfinite_probe([loss, risk, *gradients.values(), *trained, *reals])
         return [
             *(moved[path] for path in parameters),
             *(flat[path] for path in slots),
@@ -217,44 +169,6 @@ class StepGraph:
             loss,
             probe,
         ]
-
-
-def _objective(
-    recipe: Recipe,
-    x: Tensor,
-    y: Tensor,
-    weights: Tensor | None,
-    states: dict[str, Tensor],
-    key: Tensor,
-) -> Callable[[dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]:
-    def objective(parameters: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        dtype = next(iter(parameters.values())).dtype
-        result = evaluate(
-            recipe.network, parameters, astype(x, dtype), states=states, training=True, key=key
-        )
-        with labelled(layer="loss"):
-            return recipe.loss(result.output, y, weights), result.states
-
-    return objective
-
-
-def _update(
-    recipe: Recipe,
-    gradients: dict[str, Tensor],
-    slots: dict[str, dict[str, Tensor]],
-    parameters: dict[str, Tensor],
-    moment: Moment,
-) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-    with labelled("clipping", "update"):
-        clipped = recipe.clipping(gradients) if recipe.clipping else gradients
-    with labelled("optimizer", "update"):
-        moved, kept = recipe.optimizer.update(clipped, slots, parameters, moment)
-        same = {path: astype(moved[path], value.dtype) for path, value in parameters.items()}
-        slots = {
-            name: {path: astype(kept[name][path], value.dtype) for path, value in slot.items()}
-            for name, slot in slots.items()
-        }
-    return same, slots
 
 
 def nonfinite_probe(tensors: list[Tensor]) -> Tensor:
@@ -266,24 +180,7 @@ def nonfinite_probe(tensors: list[Tensor]) -> Tensor:
         return total
 
 
-def _nested(flat: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    nested: dict[str, dict[str, Tensor]] = {}
-    for path, value in flat.items():
-        slot, _, rest = path.partition("/")
-        nested.setdefault(slot, {})[rest] = value
-    return nested
-
-
 def _flat(nested: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {
         f"{slot}/{path}": value for slot, part in nested.items() for path, value in part.items()
-    }
-
-
-def initial_slots(optimizer: Optimizer, parameters: Values) -> Values:
-    """The optimiser's starting arrays, by ``slot/path``."""
-    return {
-        f"{slot}/{path}": np.zeros(value.shape, value.dtype)  # memory is taken when written to
-        for slot in optimizer.slots
-        for path, value in parameters.items()
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thalweg.descriptions import Description, family, flag, register, setting, size
-from thalweg.training.step import Values
+from thalweg.training.recipe import Values
 
 
 @family("stopping")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -36,6 +36,53 @@ def row_weights(
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise DataError(f"{name} must be finite, nowhere negative, and somewhere positive")
     return weights
+
+
+def with_class_weights(rows: Rows, code: TargetCode, given: Any) -> Rows:
+    """Training rows weighted by their class as well.
+
+    Args:
+        rows: training rows with encoded targets.
+        code: gives the classes.
+        given: None, ``balanced``, or weights by label, 1 for labels that are not named.
+
+    Raises:
+        SettingError: no classes, an unknown label, or a weight that is no number ≥ 0.
+        DataError: ``balanced``, but a class without training rows.
+    """
+    if given is None:
+        return rows
+    if code.classes is None or rows.y.size != len(rows):
+        raise SettingError("class_weight needs targets that are one label a row")
+    codes = rows.y.reshape(-1).astype(np.int64)
+    factors = _class_factors(codes, code.classes, given)
+    if not np.isfinite(factors).all() or (factors < 0).any() or not factors.any():
+        raise SettingError(
+            f"class_weight must hold finite numbers ≥ 0, not all zero, got {factors.tolist()}"
+        )
+    weights = factors[codes].astype(code.dtype)
+    return Rows(rows.x, rows.y, weights if rows.weights is None else weights * rows.weights)
+
+
+def _class_factors(codes: Array, classes: Sequence[Any], given: Any) -> Array:
+    if isinstance(given, str) and given == "balanced":
+        counts = np.bincount(codes, minlength=len(classes))
+        if not counts.all():
+            empty = classes[int(np.argmin(counts))]
+            raise DataError(f"class_weight='balanced': class {empty!r} has no training rows")
+        return len(codes) / (len(classes) * counts)
+    if not isinstance(given, Mapping):
+        raise SettingError(f"class_weight must be 'balanced' or weights by label, got {given!r}")
+    unknown = [label for label in given if label not in classes]
+    if unknown:
+        raise SettingError(
+            f"class_weight names {unknown[0]!r}, which is none of the classes "
+            f"{', '.join(map(repr, classes[:20]))}"
+        )
+    try:
+        return np.array([float(given.get(label, 1.0)) for label in classes])
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"class_weight must hold numbers, got {dict(given)!r}") from error
 
 
 def hold_out(

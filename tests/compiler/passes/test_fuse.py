@@ -16,7 +16,8 @@ from thalweg.compiler.passes.prepare import prepare
 from thalweg.compiler.passes.schedule import schedule
 from thalweg.compiler.passes.simplify import simplify
 from thalweg.nn.losses import CrossEntropy
-from thalweg.training.step import Batch, Recipe, State, StepGraph, initial_slots
+from thalweg.training.recipe import Recipe, initial_slots
+from thalweg.training.step import Batch, State, StepGraph
 
 QUICK = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 
@@ -36,7 +37,7 @@ def training_step(rows=32):
     parameters = dict(run.model.parameters)
     optimizer = tw.Adam(0.01)
     recipe = Recipe(network, CrossEntropy(), optimizer)
-    state = State(parameters, initial_slots(optimizer, parameters), {}, 0)
+    state = State(parameters, initial_slots(recipe, parameters), {}, 0)
     return StepGraph(recipe, state, Batch(x, y.astype("int64")))
 
 

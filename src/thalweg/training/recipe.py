@@ -1,0 +1,161 @@
+"""What a training step is made of, and the arrays that it keeps beside the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg.descriptions import Description, replace_settings, settings_of
+from thalweg.descriptions.constraints import declared
+from thalweg.errors import SettingError
+from thalweg.graph import Array, Tensor
+from thalweg.nn.augmentation import Augmentation
+from thalweg.nn.layer import Network
+from thalweg.nn.losses import Loss
+from thalweg.nn.paths import any_selects
+from thalweg.optim.averaging import SWA, Averaging
+from thalweg.optim.clipping import Clipping
+from thalweg.optim.optimizers import Optimizer
+from thalweg.optim.schedules import Schedule
+
+if TYPE_CHECKING:
+    from thalweg.nn.penalties import Penalty
+
+Values = dict[str, Array]
+
+AVERAGE, GATHERED, ROWS = "thalweg.average", "thalweg.gathered", "thalweg.rows"
+"""Slots of the step itself: averaged parameters, accumulated gradients, and their rows' weight."""
+
+_PARTS = ("network", "loss", "optimizer", "clipping", "penalty", "average", "augmentation")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training step is made of.
+
+    Attributes:
+        network: whose parameters are trained.
+        loss: whose mean over a batch is minimised.
+        optimizer: turns gradients into updates.
+        clipping: of the gradients, if any.
+        penalty: on the weights, added to the loss, if any.
+        average: of the weights, used in place of the last ones, if any.
+        augmentation: of the batches, if any.
+        accumulate: batches of one update.
+        frozen: patterns of the parameters and layers that stay as they are.
+    """
+
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
+    clipping: Clipping | None = None
+    penalty: Penalty | None = None
+    average: Averaging | None = None
+    augmentation: Augmentation | None = None
+    accumulate: int = 1
+    frozen: tuple[str, ...] = ()
+
+    def parts(self) -> dict[str, Description]:
+        """The descriptions whose numeric settings are inputs of the step."""
+        named = {name: getattr(self, name) for name in _PARTS}
+        return {name: part for name, part in named.items() if isinstance(part, Description)}
+
+    def settings(self) -> Values:
+        """Every numeric setting by path, as float64 numbers."""
+        return {
+            path: _number(path, value)
+            for name, part in self.parts().items()
+            for path, value in settings_of(part, f"{name}.").items()
+        }
+
+    def with_settings(self, values: Mapping[str, Tensor]) -> Recipe:
+        """The same recipe with tensors in place of its numbers."""
+        replaced: dict[str, Any] = {
+            name: replace_settings(part, values, f"{name}.") for name, part in self.parts().items()
+        }
+        return replace(self, **replaced)
+
+    def is_frozen(self, path: str) -> bool:
+        """Whether a parameter or layer stays as it is."""
+        return any_selects(self.frozen, path)
+
+    def used(self, parameters: Values, slots: Values) -> Values:
+        """The parameters that a model uses: their averages where there are any."""
+        if self.average is None:
+            return parameters
+        return {
+            path: slots.get(f"{AVERAGE}/{path}", value) for path, value in parameters.items()
+        }
+
+
+def _number(path: str, value: Any) -> Array:
+    number = np.asarray(value, np.float64)
+    if number.shape:
+        raise SettingError(
+            f"{path} is an array of shape {number.shape}; one network takes one number"
+        )
+    return number
+
+
+def depends_on_length(recipe: Recipe) -> bool:
+    """Whether steps depend on how long the run is to be: through a schedule, or an average."""
+    held = list(recipe.parts().values())
+    while held:
+        part = held.pop()
+        if isinstance(part, (Schedule, SWA)):
+            return True
+        for _, _, value in declared(part):
+            held += [value] if isinstance(value, Description) else []
+            held += [item for item in value if isinstance(item, Description)] if isinstance(
+                value, tuple
+            ) else []
+    return False
+
+
+def initial_slots(recipe: Recipe, parameters: Values) -> Values:
+    """The arrays that a step keeps beside the parameters, by ``slot/path``."""
+    trained = {path: value for path, value in parameters.items() if not recipe.is_frozen(path)}
+    slots = dict(_optimizer_slots(recipe.optimizer, trained))
+    if recipe.average is not None:
+        slots |= {f"{AVERAGE}/{path}": value.copy() for path, value in trained.items()}
+    if recipe.accumulate > 1:
+        slots |= {f"{GATHERED}/{path}": np.zeros_like(value) for path, value in trained.items()}
+        slots[f"{ROWS}/"] = np.zeros(())
+    return slots
+
+
+def _optimizer_slots(optimizer: Optimizer, parameters: Values) -> Values:
+    found: Values = {}
+    for slot in slots_of(optimizer):
+        if slot.shared:
+            found[f"{slot.name}/"] = np.full((), slot.start, np.float64)
+            continue
+        for path, value in parameters.items():
+            if keeps(optimizer, slot, path, value.shape):
+                found[f"{slot.name}/{path}"] = _filled(value, slot.start)
+    return found
+
+
+def _filled(like: Array, start: float) -> Array:
+    """Zeros take memory only when they are written to."""
+    if start == 0.0:
+        return np.zeros(like.shape, like.dtype)
+    return np.full(like.shape, start, like.dtype)
+
+
+# TODO shim until the optimisers have Slot
+from types import SimpleNamespace
+
+
+def slots_of(optimizer):
+    return [
+        s if hasattr(s, "name") else SimpleNamespace(name=s, start=0.0, shared=False)
+        for s in optimizer.slots
+    ]
+
+
+def keeps(optimizer, slot, path, shape):
+    return optimizer.keeps(slot, path, shape) if hasattr(optimizer, "keeps") else True

@@ -1,0 +1,259 @@
+"""What a step may do beside the plain update, each against a judge written out here."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from tests.training.problems import blobs, classifier, line, same_bits
+
+import thalweg as tw
+from thalweg.errors import DataError, SettingError
+from thalweg.nn.augmentation import Augmentations, InputNoise, Mixup, symmetric_beta
+from thalweg.ops.random import key_from_seed
+from thalweg.optim.averaging import EMA, SWA
+from thalweg.optim.optimizers import SGD, Adam, Moment
+
+X, Y = line(rows=60)
+OPTIONS = {"epochs": 4, "batch_size": 10, "progress": False, "dtype": "float64", "seed": 2}
+
+
+def fit(**options):
+    network = tw.Sequential(tw.Linear(6), tw.Tanh(), tw.Linear(1))
+    return tw.fit(network, X, Y, **{**OPTIONS, **options})
+
+
+class Path:
+    """Keeps the parameters of every epoch."""
+
+    def __init__(self):
+        self.parameters, self.states = [], []
+
+    def __call__(self, epoch):
+        self.parameters.append({k: v.copy() for k, v in epoch.parameters.items()})
+        self.states.append(dict(epoch.states))
+
+
+def assert_close(first, second, rtol=1e-9):
+    assert first.keys() == second.keys()
+    for path in first:
+        np.testing.assert_allclose(first[path], second[path], rtol=rtol, atol=rtol)
+
+
+# ------------------------------------------------------------------ accumulation
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("small", "count"), [(10, 2), (8, 3), (7, 100)])
+def test_accumulated_batches_are_one_large_batch(small, count, weighted):
+    options = {"optimizer": Adam(0.05), "shuffle": False}
+    if weighted:
+        options["sample_weight"] = np.linspace(0, 2, len(X))
+    gathered = fit(batch_size=small, accumulate=count, **options)
+    whole = fit(batch_size=min(small * count, len(X)), **options)
+    assert_close(gathered.model.parameters, whole.model.parameters)
+    assert gathered.timing.updates > whole.timing.updates
+
+
+def test_schedules_count_updates_and_not_batches():
+    schedule = tw.Cosine(0.1)
+    gathered = fit(batch_size=10, accumulate=3, optimizer=SGD(schedule), shuffle=False)
+    whole = fit(batch_size=30, optimizer=SGD(schedule), shuffle=False)
+    assert_close(gathered.model.parameters, whole.model.parameters)
+    np.testing.assert_allclose(gathered.history["learning_rate"], whole.history["learning_rate"])
+
+
+# ------------------------------------------------------------------ averages of weights
+
+
+def averaged(average, weights, epochs=4):
+    """The average of the parameters after each of a few full-batch updates, by hand."""
+    options = {"batch_size": len(X), "optimizer": SGD(0.05), "epochs": epochs}
+    plain, seen = Path(), Path()
+    fit(callbacks=[plain], **options)
+    run = fit(average=average, callbacks=[seen], **options)
+    network = tw.Sequential(tw.Linear(6), tw.Tanh(), tw.Linear(1))
+    mean = tw.initialise(network, (3,), seed=OPTIONS["seed"], dtype="float64")
+    for weight, now in zip(weights, plain.parameters, strict=True):
+        mean = {path: mean[path] + weight * (now[path] - mean[path]) for path in mean}
+    assert_close(run.model.parameters, mean)
+    assert_close(seen.parameters[-1], mean)
+    return run
+
+
+def test_exponential_averages_follow_their_formula():
+    averaged(EMA(0.7, warm_up=False), [0.3] * 4)
+    averaged(EMA(0.9), [1 - min(0.9, (t + 1) / (t + 10)) for t in (1, 2, 3, 4)])
+    averaged(0.9, [1 - min(0.9, (t + 1) / (t + 10)) for t in (1, 2, 3, 4)])
+
+
+def test_swa_is_the_mean_of_the_last_parameters():
+    averaged(SWA(0.5, every="update"), [1, 1, 1, 1 / 2])
+    averaged(SWA(0.0, every="epoch"), [1, 1 / 2, 1 / 3, 1 / 4])
+
+
+def test_swa_waits_for_the_ends_of_epochs():
+    weights = [float(SWA(0.5).weight(Moment(step, 8, 2))) for step in range(8)]
+    assert weights == [1, 1, 1, 1, 1, 1, 0, 1 / 2]
+
+
+def test_validation_and_early_stopping_see_the_averages():
+    run = fit(average=0.9, validation=(X, Y), early_stopping=10, epochs=6)
+    best = run.best_epoch - 1
+    error = np.mean((run.model.predict(X) - Y) ** 2)
+    assert run.history["validation_loss"][best] == pytest.approx(error, rel=1e-6)
+
+
+# ------------------------------------------------------------------ frozen, and from a model
+
+
+def test_frozen_parameters_keep_their_bits():
+    run = fit(frozen="0", optimizer=Adam(0.05))
+    network = tw.Sequential(tw.Linear(6), tw.Tanh(), tw.Linear(1))
+    start = tw.initialise(network, (3,), seed=2, dtype="float64")
+    for path in start:
+        same = run.model.parameters[path].tobytes() == start[path].tobytes()
+        assert same == path.startswith("0."), path
+
+
+def test_frozen_layers_draw_no_random_numbers():
+    x, y = blobs()
+    network = tw.Sequential(tw.Linear(8), tw.Dropout(0.9), tw.Linear(3))
+    options = {"frozen": ["0", "1"], "epochs": 2, "progress": False, "optimizer": SGD(0.1)}
+    without = tw.Sequential(tw.Linear(8), tw.Dropout(0.0), tw.Linear(3))
+    with pytest.raises(SettingError, match="'1' fits none"):
+        tw.fit(network, x, y, **options)
+    inner = tw.Sequential(tw.Sequential(tw.Linear(8), tw.Dropout(0.9)), tw.Linear(3))
+    outer = tw.Sequential(tw.Sequential(tw.Linear(8), tw.Dropout(0.0)), tw.Linear(3))
+    options["frozen"] = "0"
+    del without
+    assert same_bits(
+        tw.fit(inner, x, y, **options).model.parameters,
+        tw.fit(outer, x, y, **options).model.parameters,
+    )
+
+
+def test_a_run_starts_from_a_trained_model():
+    first = fit()
+    again = fit(start=first.model, epochs=1, optimizer=SGD(0.0))
+    assert same_bits(again.model.parameters, first.model.parameters)
+    head = tw.Sequential(tw.Linear(6), tw.Tanh(), tw.Linear(2))
+    tuned = tw.fit(
+        head, X, Y > 0, start=first.model.weights("0"), frozen="0", **{**OPTIONS, "epochs": 2}
+    )
+    for path in ("0.weight", "0.bias"):
+        assert tuned.model.parameters[path].tobytes() == first.model.parameters[path].tobytes()
+
+
+def test_what_does_not_fit_is_refused_by_name():
+    model = fit(epochs=1).model
+    head = tw.Sequential(tw.Linear(6), tw.Tanh(), tw.Linear(2))
+    for options, words in [
+        ({"start": model}, r"'2.weight' of shape \(6, 1\), the network's has \(6, 2\)"),
+        ({"start": {"9.weight": np.zeros(3)}}, "'9.weight', which the network lacks"),
+        ({"start": {"0.bias": np.full(6, np.nan)}}, "not finite"),
+        ({"start": {}}, "start must be a model"),
+        ({"frozen": "7"}, "'7' fits none of the parameters 0.weight"),
+        ({"frozen": "*"}, "leaves no parameter"),
+        ({"accumulate": 0}, "accumulate = 0 is outside"),
+        ({"average": 1.0}, r"decay = 1.0 is outside \[0, 1\)"),
+        ({"average": "mean"}, "unknown averaging 'mean'"),
+        ({"statistics": "good"}, "not one of running, exact"),
+        ({"augment": 3}, "augment must be"),
+        ({"class_weight": {"x": 1}}, "'x', which is none of the classes"),
+        ({"class_weight": {True: -1}}, "finite numbers ≥ 0"),
+        ({"class_weight": "fair"}, "'balanced' or weights by label"),
+    ]:
+        with pytest.raises(SettingError, match=words):
+            tw.fit(head, X, Y > 0, epochs=1, progress=False, **options)
+    with pytest.raises(SettingError, match="fits none"):
+        model.weights("5")
+
+
+# ------------------------------------------------------------------ weights of classes
+
+
+def test_class_weights_are_row_weights():
+    x, y = blobs(rows=90)
+    network, options = classifier(rate=0.0), {**OPTIONS, "shuffle": False}
+    given = {0: 2.0, 2: 0.5}
+    by_class = tw.fit(network, x, y, class_weight=given, **options)
+    rows = np.array([given.get(int(label), 1.0) for label in y])
+    by_row = tw.fit(network, x, y, sample_weight=rows, **options)
+    assert same_bits(by_class.model.parameters, by_row.model.parameters)
+
+
+def test_balanced_weights_follow_the_counts():
+    x, y = blobs(rows=60)
+    names = np.array(["a", "b", "c"])[np.minimum(y, 1) * 2]
+    names[:6] = "b"
+    counts = {label: int(np.sum(names == label)) for label in "abc"}
+    network, options = classifier(rate=0.0), {**OPTIONS, "shuffle": False}
+    balanced = tw.fit(network, x, names, class_weight="balanced", **options)
+    given = {label: 60 / (3 * count) for label, count in counts.items()}
+    assert_close(
+        balanced.model.parameters,
+        tw.fit(network, x, names, class_weight=given, **options).model.parameters,
+    )
+    with pytest.raises(DataError, match="class 'd' has no training rows"):
+        tw.fit(classifier(4), x, names, classes=list("abcd"), class_weight="balanced")
+
+
+# ------------------------------------------------------------------ augmentation
+
+
+def test_beta_numbers_have_their_distribution():
+    for alpha in (0.2, 0.5, 1.0):
+        draws = [float(symmetric_beta(key_from_seed(5, k), alpha)) for k in range(400)]
+        assert stats.kstest(draws, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
+    assert all(0 <= float(symmetric_beta(key_from_seed(k), 1e-3)) <= 1 for k in range(50))
+
+
+def test_mixup_mixes_rows_and_losses():
+    x, y = np.arange(6.0).reshape(3, 2), np.array([0, 1, 2])
+    key = tw.Tensor(key_from_seed(3))
+    changed = Mixup(1.0)(tw.Tensor(x), key)
+    share = float(symmetric_beta(key, 1.0))
+    np.testing.assert_allclose(changed.x.numpy(), share * x + (1 - share) * x[[2, 0, 1]])
+    weights = np.array([1.0, 2.0, 3.0])
+
+    def score(targets, w):
+        return (targets * 1.0).sum() * 0.0 + targets[0] * 1.0 + w[0] * 10.0
+
+    found = float(changed.loss(score, tw.Tensor(y), tw.Tensor(weights)))
+    assert found == pytest.approx(share * (0 + 10) + (1 - share) * (2 + 30))
+
+
+def test_augmentations_train_and_repeat():
+    x, y = blobs(rows=50)
+    several = [InputNoise(0.1), Mixup(0.3)]
+    options = {**OPTIONS, "batch_size": 20, "augment": several, "optimizer": Adam(0.02)}
+    first = tw.fit(classifier(), x, y, **options)
+    assert same_bits(first.model.parameters, tw.fit(classifier(), x, y, **options).model.parameters)
+    plain = tw.fit(classifier(), x, y, **{**options, "augment": None})
+    assert not same_bits(first.model.parameters, plain.model.parameters)
+    assert first.model.record["augment"]["type"] == "sequence"
+    assert isinstance(Augmentations(tuple(several)).steps, tuple)
+
+
+def test_noise_has_its_deviation():
+    x = tw.Tensor(np.zeros((4000, 5)))
+    noise = InputNoise(0.25)(x, tw.Tensor(key_from_seed(1))).x.numpy()
+    assert stats.kstest(noise.ravel() / 0.25, stats.norm.cdf).pvalue > 1e-3
+
+
+# ------------------------------------------------------------------ resuming
+
+
+def test_all_of_it_resumes_bit_for_bit(tmp_path):
+    options = {
+        "average": SWA(0.3, every="update"), "accumulate": 2, "augment": Mixup(0.3),
+        "class_weight": "balanced", "frozen": "0.bias", "epochs": 5, "batch_size": 16,
+        "progress": False, "optimizer": Adam(0.01),
+    }  # fmt: skip
+    x, y = blobs(rows=60)
+    whole = tw.fit(classifier(), x, y, **options)
+    place = tmp_path / "run.checkpoint"
+    tw.fit(classifier(), x, y, checkpoint=place, callbacks=[lambda e: e.number == 2], **options)
+    resumed = tw.fit(classifier(), x, y, checkpoint=place, resume=True, **options)
+    assert same_bits(resumed.model.parameters, whole.model.parameters)
+    with pytest.raises(SettingError, match="average, epochs differ"):
+        tw.fit(classifier(), x, y, checkpoint=place, resume=True, **{**options, "average": 0.5})
