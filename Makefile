@@ -13,7 +13,7 @@ BENCH_ARGS ?= --out runs/bench
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test soak bench coverage lint check layout types imports \
-	ruler format clean distclean
+	ruler format reference clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -58,6 +58,9 @@ ruler: $(DEV) ## sizes, docstrings and annotations of src against their aims
 format: $(DEV) ## rewrite the source in the project's style
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+reference: $(RUN) ## write docs/reference from the registries
+	$(BIN)/python tools/reference.py
 
 clean: ## remove caches, builds and the demo's files
 	rm -rf build dist runs/demo .coverage .pytest_cache .ruff_cache .hypothesis .import_linter_cache

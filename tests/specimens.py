@@ -20,10 +20,12 @@ from thalweg.descriptions.settings import replace_settings, settings_of
 from thalweg.descriptions.spec import parse_spec
 from thalweg.errors import SettingError
 from thalweg.graph import Tensor
+from thalweg.nn.front import has_front
 from thalweg.nn.initialisers import Fans, Initialiser
 from thalweg.nn.layer import blueprint, evaluate, initial_states
 from thalweg.optim.optimizers import Moment
 from thalweg.training.learner import Learner, Stage, nested_slots
+from thalweg.training.learning import learn_states
 from thalweg.training.recipe import Recipe, initial_slots
 
 SPECS: dict[tuple[str, str], str] = {
@@ -33,6 +35,8 @@ SPECS: dict[tuple[str, str], str] = {
     ("layer", "group_norm"): "group_norm(2)",
     ("layer", "weight_norm"): "weight_norm(linear(4))",
     ("layer", "spectral_norm"): "spectral_norm(linear(4))",
+    ("layer", "columns"): "columns(branch((0, 1), min_max), branch((4, 2), standardise))",
+    ("branch", "branch"): "branch((0, 2))",
 }
 """Specimens of members whose fields without a default need more than their constraint says."""
 
@@ -43,6 +47,9 @@ INPUTS: dict[str, tuple[int, ...]] = {
 
 UNREAD: dict[str, set[str]] = {
     "prelu": {"slope"},
+    "impute": {"value"},
+    "pca_whitening": {"share", "epsilon"},
+    "zca_whitening": {"epsilon"},
     "reduce_on_plateau": {"factor", "threshold", "minimum", "least_change"},
 }
 """Settings that are read before training or between epochs, not in a step."""
@@ -152,7 +159,13 @@ def layer_case(one: Any, name: str, dtype: Any) -> tuple[dict, dict, np.ndarray]
         path: _numbers(dtype, *item.shape, seed=place + 1, scale=0.7)
         for place, (path, item) in enumerate(plan.parameters.items())
     }
-    return parameters, initial_states(plan, dtype), _numbers(dtype, ROWS, *shape)
+    whole = name in {"embedding", "one_hot"}
+    x = np.arange(ROWS * 6).reshape(ROWS, 6) % 4 if whole else _numbers(dtype, ROWS, *shape)
+    states = initial_states(plan, dtype)
+    if has_front(one):
+        more = x if whole else np.concatenate([x, _numbers(dtype, 20, *shape)])
+        states = learn_states(one, more, states, dtype)
+    return parameters, states, x
 
 
 def _layer(one: Any, dtype: Any) -> tuple[Callable, list[np.ndarray]]:
@@ -283,5 +296,5 @@ PROGRAMS: dict[str, Callable[[Any, Any], tuple[Callable, list[np.ndarray]]]] = {
 }
 """What the members of each family compute with tensors."""
 
-STILL = frozenset({"initialiser", "stopping"})
+STILL = frozenset({"initialiser", "stopping", "branch"})
 """Families whose members compute nothing inside a step."""

@@ -36,9 +36,12 @@ from thalweg.nn.activations import (
     Swish,
     Tanh,
 )
+from thalweg.nn.augmentation import Augmentation, Augmentations, InputNoise, Mixup
 from thalweg.nn.batch_norm import BatchNorm1d
+from thalweg.nn.columns import Branch, Columns
 from thalweg.nn.containers import Sequential
 from thalweg.nn.dropout import AlphaDropout, Dropout
+from thalweg.nn.embedding import Embedding
 from thalweg.nn.functional import (
     elu,
     gelu,
@@ -74,8 +77,10 @@ from thalweg.nn.linear import Linear, MaskedLinear, Neuron, SparseLinear
 from thalweg.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from thalweg.nn.noise import GaussianNoise, normal
 from thalweg.nn.normalisation import GroupNorm, InstanceNorm1d, LayerNorm, RMSNorm
+from thalweg.nn.preprocessing import Impute, MinMax, OneHot, Standardise
 from thalweg.nn.reparametrisation import SpectralNorm, WeightNorm
 from thalweg.nn.structure import Concatenated, Flatten, Parallel, Reshape, Residual, SkipSequential
+from thalweg.nn.whitening import PCAWhitening, ZCAWhitening
 from thalweg.ops.functions import absolute as abs  # noqa: A004 - NumPy's names
 from thalweg.ops.functions import (
     arange,
@@ -119,7 +124,9 @@ from thalweg.ops.functions import max_ as max  # noqa: A004
 from thalweg.ops.functions import min_ as min  # noqa: A004
 from thalweg.ops.functions import round_ as round  # noqa: A004
 from thalweg.ops.functions import sum_ as sum  # noqa: A004
+from thalweg.optim.averaging import EMA, SWA, Averaging
 from thalweg.optim.clipping import ClipNorm, ClipValue
+from thalweg.optim.lbfgs import LBFGS
 from thalweg.optim.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
 from thalweg.optim.scaling import linear_scaling
 from thalweg.optim.schedules import (
@@ -148,21 +155,29 @@ from thalweg.tabular import TableRun, TableSettings, fit_table
 from thalweg.training.fit import TrainedRun, fit
 from thalweg.training.history import Display, Epoch, History, Progress
 from thalweg.training.range_test import LearningRateTest, lr_find
-from thalweg.training.stopping import EarlyStopping
+from thalweg.training.stopping import EarlyStopping, SmallChange, SmallGradient
 from thalweg.version import __version__
 
 __all__ = [
     "ELU",
+    "EMA",
     "GELU",
+    "LBFGS",
     "SGD",
+    "SWA",
     "AbsoluteError",
     "Adam",
     "AlphaDropout",
+    "Augmentation",
+    "Augmentations",
     "Auto",
+    "Averaging",
     "BatchNorm1d",
     "BinaryCrossEntropy",
+    "Branch",
     "ClipNorm",
     "ClipValue",
+    "Columns",
     "Concatenated",
     "Constant",
     "ConstantRate",
@@ -172,6 +187,7 @@ __all__ = [
     "Display",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "Epoch",
     "ExponentialDecay",
     "Flatten",
@@ -185,7 +201,9 @@ __all__ = [
     "He",
     "History",
     "Identity",
+    "Impute",
     "Initialiser",
+    "InputNoise",
     "InstanceNorm1d",
     "InverseRootDecay",
     "InverseTimeDecay",
@@ -201,6 +219,8 @@ __all__ = [
     "Loss",
     "MaskedLinear",
     "Maxout",
+    "MinMax",
+    "Mixup",
     "Model",
     "Momentum",
     "NaturalExponentialDecay",
@@ -208,7 +228,9 @@ __all__ = [
     "Neuron",
     "Normal",
     "OneCycle",
+    "OneHot",
     "Optimizer",
+    "PCAWhitening",
     "PReLU",
     "Parallel",
     "PiecewiseConstant",
@@ -228,11 +250,14 @@ __all__ = [
     "Sigmoid",
     "Sign",
     "SkipSequential",
+    "SmallChange",
+    "SmallGradient",
     "Softmax",
     "Softplus",
     "SparseLinear",
     "SpectralNorm",
     "SquaredError",
+    "Standardise",
     "Step",
     "StepDecay",
     "Swish",
@@ -247,6 +272,7 @@ __all__ = [
     "WarmUp",
     "WeightNorm",
     "Xavier",
+    "ZCAWhitening",
     "Zeros",
     "__version__",
     "abs",

@@ -73,7 +73,9 @@ def test_a_feature_far_from_zero_keeps_its_digits():
         BatchNorm1d(scale=False, shift=False), {}, x, states=_states(2), training=True
     ).output.numpy()
     wide = x.astype("float64")
-    np.testing.assert_allclose(found, (wide - wide.mean(0)) / wide.std(0), atol=3e-3)
+    np.testing.assert_allclose(
+        found, (wide - wide.mean(0)) / wide.std(0), atol=1e-2
+    )  # E[x²] - μ² would be off by 6
 
 
 @pytest.mark.parametrize("kind", ["unbiased", "biased"])
@@ -148,7 +150,7 @@ def test_the_linear_layer_in_front_has_no_bias():
     assert set(initialise(net, 3)) == {"0.weight", "1.weight", "1.bias", "3.weight", "3.bias"}
     note = "no bias: the normalisation that follows would remove it"
     assert net.summary(3).rows[0].note == note
-    assert str(net.summary(3)).splitlines()[3].endswith(f"12          24  {note}")
+    assert str(net.summary(3)).splitlines()[3].endswith(f"12        24  {note}")
     assert "note" not in str(tw.Sequential(tw.Linear(4), tw.ReLU()).summary(3))
 
 
@@ -166,7 +168,8 @@ def test_the_linear_layer_in_front_has_no_bias():
     ],
 )
 def test_a_bias_is_left_out_only_where_it_would_change_nothing(net, biased):
-    assert any("0" in path and path.endswith("bias") for path in initialise(net, 3)) == biased
+    found = any(path.startswith("0") and path.endswith("bias") for path in initialise(net, 3))
+    assert found == biased
 
 
 def test_a_linear_layer_along_another_axis_keeps_its_bias():
@@ -201,6 +204,7 @@ def test_both_backends_train_it_before_and_after_the_activation(first):
     x = RNG.normal(3, 2, (50, 4))
     y = (x[:, 0] > x[:, 1]).astype(int)
     options = {"batch_size": 16, "epochs": 30, "progress": False, "dtype": "float64"}
+    options["optimizer"] = tw.Adam(0.02)
     models = [
         tw.fit(_net(BatchNorm1d(), first), x, y, backend=backend, **options).model
         for backend in ("interpreter", "native")
@@ -228,7 +232,7 @@ def test_a_last_batch_of_one_row_says_what_to_change():
     with pytest.raises(
         ShapeError, match="choose a batch_size that leaves no last batch of one row"
     ):
-        tw.fit(_net(BatchNorm1d(), True), RNG.normal(size=(9, 2)), np.zeros(9), batch_size=4)
+        tw.fit(_net(BatchNorm1d(), True), RNG.normal(size=(9, 2)), np.arange(9) % 2, batch_size=4)
 
 
 def test_inputs_without_channels_are_refused():

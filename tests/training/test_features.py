@@ -11,6 +11,7 @@ from thalweg.nn.augmentation import Augmentations, InputNoise, Mixup, symmetric_
 from thalweg.ops.random import key_from_seed
 from thalweg.optim.averaging import EMA, SWA
 from thalweg.optim.optimizers import SGD, Adam, Moment
+from thalweg.training.stopping import SmallChange, SmallGradient
 
 X, Y = line(rows=60)
 OPTIONS = {"epochs": 4, "batch_size": 10, "progress": False, "dtype": "float64", "seed": 2}
@@ -257,3 +258,70 @@ def test_all_of_it_resumes_bit_for_bit(tmp_path):
     assert same_bits(resumed.model.parameters, whole.model.parameters)
     with pytest.raises(SettingError, match="average, epochs differ"):
         tw.fit(classifier(), x, y, checkpoint=place, resume=True, **{**options, "average": 0.5})
+
+
+# ------------------------------------------------------------------ a rate that waits for the loss
+
+
+def test_a_rate_falls_on_a_plateau_and_resumes(tmp_path):
+    rule = tw.ReduceOnPlateau(0.3, factor=0.5, patience=1, threshold=0.02)
+    options = {"optimizer": SGD(tw.WarmUp(rule, length=3)), "epochs": 14, "validation": 0.25}
+    run = fit(**options)
+    rates, losses = run.history["learning_rate"], list(run.history["validation_loss"])
+    expected = [0.3 * rule.share_after(losses[:k]) for k in range(14)]
+    np.testing.assert_allclose(rates, expected)
+    assert rates[-1] < rates[1]
+    place = tmp_path / "run.checkpoint"
+    fit(checkpoint=place, callbacks=[lambda e: e.number == 9], **options)
+    resumed = fit(checkpoint=place, resume=True, **options)
+    assert same_bits(resumed.model.parameters, run.model.parameters)
+
+
+def test_the_step_takes_the_rate_that_the_history_shows():
+    rule = tw.ReduceOnPlateau(0.2, factor=0.5, patience=0, threshold=0.9, monitor="train_loss")
+    path = Path()
+    run = fit(optimizer=SGD(rule), batch_size=len(X), callbacks=[path], epochs=5)
+    rates = run.history["learning_rate"]
+    assert len(set(rates)) > 2
+    plain = {k: v.copy() for k, v in path.parameters[0].items()}
+    for epoch in range(1, 5):
+        step = fit(
+            optimizer=SGD(float(rates[epoch])), batch_size=len(X), start=plain, epochs=1
+        ).model.parameters
+        assert_close(step, path.parameters[epoch])
+        plain = path.parameters[epoch]
+
+
+def test_a_schedule_longer_than_the_run_is_refused():
+    with pytest.raises(SettingError, match="100"):
+        fit(optimizer=SGD(tw.WarmUp(0.1, length=100)), epochs=2)
+
+
+# ------------------------------------------------------------------ other ends
+
+
+def test_a_small_change_ends_the_run():
+    rule = SmallChange(1e-4, patience=2)
+    run = fit(optimizer=SGD(0.1), batch_size=len(X), epochs=900, stop=rule)
+    changes = np.abs(np.diff(run.history["train_loss"]))
+    assert run.stop_reason == "small change"
+    small = changes <= 1e-4
+    assert small[-2:].all()
+    assert not (small[:-2] & small[1:-1]).any()
+
+
+def test_a_small_gradient_ends_the_run():
+    network = tw.Sequential(tw.Linear(1))
+    options = {**OPTIONS, "batch_size": len(X), "optimizer": SGD(0.1), "epochs": 2000}
+    run = tw.fit(network, X, Y, stop=[SmallGradient(1e-6), SmallChange(0.0)], **options)
+    assert run.stop_reason == "small gradient"
+    norms = run.history["gradient_norm"]
+    weights, bias = run.model.parameters["0.weight"][:, 0], run.model.parameters["0.bias"]
+    error = 2 * (X @ weights + bias - Y) / len(X)
+    expected = np.sqrt(np.sum((X.T @ error) ** 2) + np.sum(error) ** 2)
+    assert norms[-1] == pytest.approx(expected, abs=1e-12)
+    assert norms[-1] <= 1e-6 < norms[-2]
+    with pytest.raises(SettingError, match="early_stopping="):
+        fit(stop=tw.EarlyStopping(3))
+    with pytest.raises(SettingError, match="draws random numbers"):
+        tw.fit(classifier(), *blobs(), stop="small_gradient", progress=False)

@@ -34,7 +34,7 @@ from thalweg.descriptions.families import (
     register,
 )
 from thalweg.descriptions.plain import Plain, from_plain, to_plain
-from thalweg.descriptions.settings import replace_settings, settings_of
+from thalweg.descriptions.settings import descriptions_in, replace_settings, settings_of
 
 __all__ = [
     "Constraint",
@@ -43,6 +43,7 @@ __all__ = [
     "Plain",
     "check_class",
     "constraints",
+    "descriptions_in",
     "family",
     "flag",
     "from_plain",

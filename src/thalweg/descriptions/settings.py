@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar, cast
 
 from thalweg.descriptions.constraints import declared
 from thalweg.descriptions.description import Description
 
 DescriptionT = TypeVar("DescriptionT", bound=Description)
+
+
+def descriptions_in(description: Description) -> Iterator[Description]:
+    """A description and every one inside it, outer ones first."""
+    yield description
+    for _, _, value in declared(description):
+        for item in cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,):
+            if isinstance(item, Description):
+                yield from descriptions_in(item)
 
 
 def settings_of(description: Description, prefix: str = "") -> dict[str, Any]:

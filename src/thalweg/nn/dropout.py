@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from thalweg.descriptions import option, register, setting
-from thalweg.graph import Tensor
+from thalweg.graph import Tensor, as_tensor
 from thalweg.nn.layer import Layer, Scope
 from thalweg.ops.functions import sqrt, uniform, where
 
@@ -91,8 +91,8 @@ class AlphaDropout(Layer):
         """X with units at α′, scaled and shifted, in training."""
         if not scope.training:
             return x
-        keep = 1.0 - self.rate
-        scale = 1.0 / sqrt(keep + SELU_SATURATION**2 * keep * self.rate)
-        shift = scale * (-SELU_SATURATION * self.rate)
-        left_out = scale * SELU_SATURATION + shift
+        rate = as_tensor(self.rate, x.dtype)
+        scale = 1.0 / sqrt((1.0 - rate) * (1.0 + SELU_SATURATION**2 * rate))
+        shift = -SELU_SATURATION * rate * scale
+        left_out = SELU_SATURATION * scale + shift
         return where(_kept(x, self.rate, scope), x * scale + shift, left_out)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -31,10 +31,14 @@ class RowSource(Protocol):
     """Rows that can be read piece by piece: an array, or what computes them."""
 
     @property
-    def shape(self) -> Shape: ...
+    def shape(self) -> Shape:
+        """The lengths of the axes, (N, …)."""
+        ...
 
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -154,7 +158,7 @@ class FrontRows:
 def front_rows(rows: RowSource, dtype: np.dtype[Any], may_miss: bool = False) -> FrontRows:
     """The rows of x as the network's first layer is given them, in the network's type."""
     shape = tuple(rows.shape)
-    names = np.stack(np.indices(shape[1:]), axis=-1) if len(shape) > 1 else np.zeros((0,), np.int64)
+    names = np.moveaxis(np.indices(shape[1:]), 0, -1)
 
     def read(index: slice) -> Array:
         return np.asarray(rows[index]).astype(dtype, copy=False)
@@ -271,7 +275,7 @@ def takes_missing(network: Network) -> bool:
     if isinstance(network, (FrontLayer, FrontContainer)):
         return network.takes_missing
     inner = _sequence(network)
-    return bool(inner) and takes_missing(cast("tuple[Layer, ...]", inner)[0])
+    return inner is not None and len(inner) > 0 and takes_missing(inner[0])
 
 
 def has_front(network: Network) -> bool:
@@ -279,7 +283,7 @@ def has_front(network: Network) -> bool:
     if isinstance(network, (FrontLayer, FrontContainer)):
         return True
     inner = _sequence(network)
-    return bool(inner) and has_front(cast("tuple[Layer, ...]", inner)[0])
+    return inner is not None and len(inner) > 0 and has_front(inner[0])
 
 
 def check_rows(

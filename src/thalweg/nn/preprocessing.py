@@ -15,9 +15,10 @@ import numpy as np
 
 from thalweg.descriptions import flag, option, register, setting, size
 from thalweg.errors import DataError, ShapeError
-from thalweg.graph import Array, Shape, Tensor
+from thalweg.graph import Array, Tensor
 from thalweg.nn.front import Fitted, RowSource, column_name, refuse_missing, slices
 from thalweg.nn.layer import Scope
+from thalweg.nn.statistics import each_column, extremes, moments
 from thalweg.ops import functions as ops
 
 _MOST = 2**24
@@ -64,8 +65,9 @@ class MinMax(Fitted):
         """Low + (high - low) (x - min) / range."""
         least = scope.state("minimum", x.shape[1:])
         share = (x - least) / scope.state("range", x.shape[1:], 1.0)
-        y = ops.astype(self.low + (self.high - self.low) * share, x.dtype)
-        return ops.astype(ops.clip(y, self.low, self.high), x.dtype) if self.clip else y
+        low, high = (ops.astype(bound, share.dtype) for bound in (self.low, self.high))
+        y = low + (high - low) * share
+        return ops.clip(y, low, high) if self.clip else y
 
 
 @register("layer", "standardise")
@@ -144,16 +146,15 @@ class Impute(Fitted):
         if self.strategy == "constant":
             return {}
         fill = np.empty(rows.shape[1:], np.float64)
-        for places, columns in column_groups(rows):
-            for place, values in zip(places, columns, strict=True):
-                known = values[~np.isnan(values)]
-                if not known.size:
-                    raise DataError(
-                        f"{column_name(rows, place)} has no value in the {len(rows)} training "
-                        "rows, so that Impute has none to fill in; leave the column out, or use "
-                        "strategy='constant'"
-                    )
-                fill[place] = _USUAL[self.strategy](known)
+        for place, values in each_column(rows):
+            known = values[~np.isnan(values)]
+            if not known.size:
+                raise DataError(
+                    f"{column_name(rows, place)} has no value in the {len(rows)} training rows, "
+                    "so that Impute has none to fill in; leave the column out, or use "
+                    "strategy='constant'"
+                )
+            fill[place] = _USUAL[self.strategy](known)
         return {"fill": fill}
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
@@ -223,37 +224,34 @@ class OneHot(Fitted):
         count = rows.shape[-1] if len(rows.shape) > 1 else 1
         values = np.zeros((count, self.categories))
         known = np.zeros((count, self.categories))
-        for places, columns in column_groups(rows):
-            for place, column in zip(places, columns, strict=True):
-                found = np.unique(column)
-                if len(found) > self.categories:
-                    raise DataError(
-                        f"{column_name(rows, place)} holds {len(found)} different values, more "
-                        f"than OneHot.categories = {self.categories}; set "
-                        f"categories={len(found)}, or use Standardise for numbers that measure"
-                    )
-                values[place, : len(found)] = found
-                known[place, : len(found)] = 1
+        for place, column in each_column(rows):
+            found = np.unique(column)
+            if len(found) > self.categories:
+                raise DataError(
+                    f"{column_name(rows, place)} holds {len(found)} different values, more than "
+                    f"OneHot.categories = {self.categories}; set categories={len(found)}, or use "
+                    "Standardise for numbers that measure"
+                )
+            values[place][: len(found)] = found
+            known[place][: len(found)] = 1
         return {"values": values, "known": known}
 
     def check(self, rows: RowSource, states: Mapping[str, Array]) -> None:
         """Refuse a value that training did not have, with ``unseen="error"``."""
         if self.unseen == "zero":
             return
-        values, known = states["values"], states["known"] > 0
+        known = [row[mask > 0] for row, mask in zip(states["values"], states["known"], strict=True)]
         for piece in slices(rows):
-            block = rows[piece]
-            for place in range(block.shape[1]):
-                seen = values[place][known[place]]
-                strange = ~np.isin(block[:, place], seen)
+            for place, column in enumerate(rows[piece].T):
+                strange = ~np.isin(column, known[place])
                 if strange.any():
                     row = int(np.argmax(strange))
-                    shown = ", ".join(f"{item:g}" for item in seen[:10])
+                    shown = ", ".join(f"{item:.9g}" for item in known[place][:10])
                     raise DataError(
-                        f"{column_name(rows, (place,))} holds {block[row, place]:g} in row "
+                        f"{column_name(rows, (place,))} holds {column[row]:.9g} in row "
                         f"{piece.start + row} (counted from 0), which training did not have "
-                        f"(known: {shown}{', …' if len(seen) > 10 else ''}); correct it, or use "
-                        "OneHot(unseen='zero')"
+                        f"(known: {shown}{', …' if len(known[place]) > 10 else ''}); correct it, "
+                        "or use OneHot(unseen='zero')"
                     )
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
@@ -263,61 +261,8 @@ class OneHot(Fitted):
         count = x.shape[1]
         values = scope.state("values", (count, self.categories))
         known = scope.state("known", (count, self.categories))
-        hits = ops.where(ops.equal(x.reshape(-1, count, 1), values), known, 0.0)
+        hits = ops.where(ops.equal(x.reshape(*x.shape, 1), values), known, 0.0)
         if self.unseen == "error":
             seen = ops.max_(hits, axis=-1, keepdims=True) > 0
             hits = ops.where(seen, hits, float("nan"))
-        return ops.astype(hits, x.dtype).reshape(-1, count * self.categories)
-
-
-# ------------------------------------------------------------------ learning from rows
-
-
-def extremes(rows: RowSource, who: str) -> tuple[Array, Array]:
-    """The smallest and the largest value of each column, in float64.
-
-    Raises:
-        DataError: no rows, or NaN, with its row and column.
-    """
-    if not len(rows):
-        raise DataError(f"{who} has no rows to learn from")
-    refuse_missing(rows, who)
-    pieces = [rows[piece] for piece in slices(rows)] if False else None
-    del pieces
-    low = np.full(rows.shape[1:], np.inf)
-    high = np.full(rows.shape[1:], -np.inf)
-    for piece in slices(rows):
-        block = rows[piece]
-        low = np.minimum(low, block.min(axis=0))
-        high = np.maximum(high, block.max(axis=0))
-    return low, high
-
-
-def moments(rows: RowSource, who: str) -> tuple[Array, Array]:
-    """Mean and standard deviation of each column, in float64; of constant ones themselves and 1.
-
-    Values are divided by a power of two, which is exact, so that no square overflows.
-
-    Raises:
-        DataError: no rows, or NaN, with its row and column.
-    """
-    low, high = extremes(rows, who)
-    exponent = np.frexp(np.maximum(np.abs(low), np.abs(high)))[1]
-    total = np.zeros(rows.shape[1:])
-    for piece in slices(rows):
-        total += np.ldexp(rows[piece].astype(np.float64), -exponent).sum(axis=0)
-    mean = total / len(rows)
-    squares, rest = np.zeros(rows.shape[1:]), np.zeros(rows.shape[1:])
-    for piece in slices(rows):
-        deviation = np.ldexp(rows[piece].astype(np.float64), -exponent) - mean
-        squares += (deviation * deviation).sum(axis=0)
-        rest += deviation.sum(axis=0)
-    rest /= len(rows)
-    scale = np.ldexp(np.sqrt(np.maximum(squares / len(rows) - rest * rest, 0.0)), exponent)
-    same = (low == high) | (scale < np.finfo(rows.dtype if rows.dtype.kind == "f" else float).tiny)
-    return np.where(low == high, low, np.ldexp(mean + rest, exponent)), np.where(same, 1.0, scale)
-
-
-def column_groups(rows: RowSource) -> list[tuple[list[Shape], list[Array]]]:
-    """Whole columns with their places, a group at a time as memory allows."""
-    raise NotImplementedError
+        return hits.reshape(x.shape[0], count * self.categories)

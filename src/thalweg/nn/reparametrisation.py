@@ -160,8 +160,9 @@ class SpectralNorm(_Reparametrised):
 
     σ is estimated by power iteration, one round or more in each training step: v ← Wu / ‖Wu‖,
     u ← Wᵀv / ‖Wᵀv‖, σ = vᵀWu; u (units,) is kept as a state. In use u stays and σ = ‖Wu‖. (PyTorch
-    keeps v too, so that its σ in use is that of the last step's v: equal once u has settled.)
-    Gradients pass through σ with u and v held fixed.
+    keeps v too, so that its σ in use is that of the last step's v, and its newer
+    ``parametrizations`` begin a round with u: the same once u has settled.) Gradients pass through
+    σ with u and v held fixed.
 
     Args:
         inner: a layer with a parameter of that name, such as Linear.

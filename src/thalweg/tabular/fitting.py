@@ -12,9 +12,11 @@ from thalweg.data.metrics import Metrics
 from thalweg.data.relations import Task
 from thalweg.data.targets import ClassTarget
 from thalweg.descriptions import Plain
-from thalweg.errors import NonFiniteError
+from thalweg.errors import NonFiniteError, SettingError
 from thalweg.model import Model
-from thalweg.nn.layer import Layer
+from thalweg.nn.initialisers import Initialiser
+from thalweg.nn.layer import Layer, blueprint
+from thalweg.nn.losses import Loss
 from thalweg.optim.optimizers import Optimizer
 from thalweg.optim.schedules import Schedule
 from thalweg.tabular.judging import judge, judge_baselines
@@ -38,10 +40,20 @@ def fit_table(
     dropout: float | None = None,
     epochs: int = TableSettings.epochs,
     batch_size: int | None = None,
-    learning_rate: float | Schedule | None = None,
+    learning_rate: float | str | Schedule | None = None,
     optimizer: str | Optimizer = TableSettings.optimizer,
     early_stopping: int | bool | EarlyStopping | None = TableSettings.early_stopping,
     clip: Any = None,
+    initialiser: str | Initialiser | None = None,
+    normalise: str | Layer | None = None,
+    network: str | Layer | None = None,
+    loss: str | Loss | None = None,
+    penalty: Any = None,
+    class_weight: str | Mapping[Any, float] | None = None,
+    average: Any = None,
+    augment: Any = None,
+    accumulate: int = 1,
+    statistics: str = TableSettings.statistics,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -54,7 +66,8 @@ def fit_table(
 
     The table is read and typed, rows without a target are left out, the others are split
     (stratified by class); the encoding is learned from the training rows; training stops when the
-    validation loss no longer falls; the test rows give the results.
+    validation loss no longer falls; the test rows give the results. Wherever a description is
+    taken, its text is too, as in ``optimizer="adam(0.01, beta2=0.99)"``.
 
     Args:
         source: a path (CSV, TSV, Parquet), a built-in name (``iris``, ``digits``, ``wine``,
@@ -73,6 +86,19 @@ def fit_table(
         optimizer: name or optimiser.
         early_stopping: patience in epochs, a rule, or None.
         clip: bound of the gradient's norm, or a clipping.
+        initialiser: of the hidden layers' weights; None is what the activation prefers.
+        normalise: a layer behind each hidden Linear (``"batch_norm"``, ``"layer_norm"``, …), or
+            ``"weight_norm"`` or ``"spectral_norm"`` around it.
+        network: a whole network, output layer and all, in place of what is built from hidden,
+            activation, initialiser, normalise and dropout.
+        loss: None is cross entropy for classes and squared error for numbers.
+        penalty: on the weights, or the factor of an L2 penalty.
+        class_weight: ``"balanced"``, or weights by class, 1 for those that are not named.
+        average: of the weights (``"ema"``, ``"swa"``), or the decay of an exponential moving one.
+        augment: a random change of training batches, such as ``"mixup"``.
+        accumulate: batches whose gradients make one update.
+        statistics: what batch normalisation uses afterwards: ``running`` averages, or ``exact``
+            statistics of all training rows.
         fractions: shares of training, validation and test rows; they add up to 1.
         seed: of the split, the starting weights, the shuffling and dropout.
         checkpoint: a file kept up to date, to resume from.
@@ -94,19 +120,31 @@ def fit_table(
     ('regression', ['mae', 'r2', 'rmse'], ['mean', 'linear model'])
     """
     settings = TableSettings(
-        tuple(hidden),
-        activation,
-        dropout,
-        epochs,
-        batch_size,
-        learning_rate,
-        optimizer,
-        early_stopping,
-        clip,
-        seed,
+        hidden=tuple(hidden),
+        activation=activation,
+        dropout=dropout,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        early_stopping=early_stopping,
+        clip=clip,
+        seed=seed,
+        initialiser=initialiser,
+        normalise=normalise,
+        structure=network,
+        loss=loss,
+        penalty=penalty,
+        class_weight=class_weight,
+        average=average,
+        augment=augment,
+        accumulate=accumulate,
+        statistics=statistics,
     )
     settings.check()
-    prepared = prepare_table(source, target, task=task, kinds=kinds, fractions=fractions, seed=seed)
+    prepared = prepare_table(
+        source, target, task=task, kinds=kinds, drop=drop, fractions=fractions, seed=seed
+    )
     return fit_prepared(
         prepared,
         settings,
@@ -131,18 +169,27 @@ def fit_prepared(
     """Train on a table that :func:`prepare_table` gave; see :func:`fit_table`."""
     train, validation, _ = prepared.split
     x, y = prepared.x, prepared.y
+    network = table_network(prepared, settings)
+    classes = range(prepared.outputs) if prepared.task == "classification" else None
     try:
         run = fit(
-            settings.network(prepared.outputs, len(train)),
+            network,
             x[train],
             y[train],
-            loss="cross_entropy" if prepared.task == "classification" else "squared_error",
+            loss=settings.objective(prepared.task),
+            classes=classes,
+            class_weight=class_weights(prepared, settings),
             optimizer=settings.rule(len(train)),
             batch_size=settings.batch(len(train)),
             epochs=settings.epochs,
             validation=(x[validation], y[validation]) if len(validation) else None,
             early_stopping=settings.early_stopping,
             clip=settings.clip,
+            penalty=settings.penalty,
+            average=settings.average,
+            augment=settings.augment,
+            accumulate=settings.accumulate,
+            statistics=settings.statistics,
             seed=settings.seed,
             callbacks=callbacks,
             progress=progress,
@@ -156,6 +203,48 @@ def fit_prepared(
         raise
     model = _named(run.model, prepared)
     return _table_run(run, prepared, settings, judge(model, prepared), judge_baselines(prepared))
+
+
+def table_network(prepared: PreparedTable, settings: TableSettings) -> Layer:
+    """The network for a table.
+
+    Raises:
+        SettingError: a network of one's own that has another number of outputs.
+    """
+    outputs = settings.outputs(prepared.task, prepared.outputs)
+    network = settings.network(outputs, len(prepared.split.train))
+    if settings.structure is not None:
+        found = blueprint(network, prepared.x.shape[1:]).output_shape
+        if found != (outputs,):
+            raise SettingError(
+                f"the network has outputs of shape {found}, the target {prepared.target.name!r} "
+                f"needs ({outputs},): end the network with linear({outputs})"
+            )
+    return network
+
+
+def class_weights(
+    prepared: PreparedTable, settings: TableSettings
+) -> str | dict[int, float] | None:
+    """The weights of classes as ``fit`` takes them, by the classes' numbers.
+
+    Raises:
+        SettingError: no classes, or one that the target does not have.
+    """
+    given = settings.class_weight
+    if given is None or isinstance(given, str):
+        return given
+    target = prepared.target
+    if not isinstance(target, ClassTarget):
+        raise SettingError(f"class_weight is for classes, but {target.name!r} holds numbers")
+    places = {str(label): place for place, label in enumerate(target.classes)}
+    for label in given:
+        if str(label) not in places:
+            raise SettingError(
+                f"class_weight names {label!r}; the target {target.name!r} has "
+                f"{', '.join(map(str, target.classes[:20]))}"
+            )
+    return {places[str(label)]: weight for label, weight in given.items()}
 
 
 def _named(model: Model, prepared: PreparedTable) -> Model:

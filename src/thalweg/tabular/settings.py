@@ -4,63 +4,88 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from thalweg.data.table import nearest
-from thalweg.descriptions import make, members
-from thalweg.errors import SettingError
-from thalweg.nn.activations import Activation
+from thalweg.descriptions import make
+from thalweg.descriptions.spec import spec_of
+from thalweg.errors import DescriptionError, SettingError
+from thalweg.nn.augmentation import Augmentation, as_augmentation
 from thalweg.nn.containers import Sequential
 from thalweg.nn.dropout import Dropout
+from thalweg.nn.initialisers import Initialiser
 from thalweg.nn.layer import Layer
 from thalweg.nn.linear import Linear
-from thalweg.optim.clipping import as_clipping
-from thalweg.optim.optimizers import Adam, Optimizer, as_optimizer
+from thalweg.nn.losses import Loss
+from thalweg.optim.averaging import Averaging, as_averaging
+from thalweg.optim.clipping import Clipping, as_clipping
+from thalweg.optim.optimizers import Adam, Optimizer
 from thalweg.optim.schedules import Cosine, Schedule
+from thalweg.tabular.choices import (
+    activation_names,
+    hidden_layer,
+    read,
+    read_activation,
+    read_class_weight,
+    states_rate,
+)
 from thalweg.training.stopping import EarlyStopping, as_stopping
 
 MAX_UNITS = 2**20
 """Units of one hidden layer at most; more are a slip of the finger."""
 
-_ALIASES = {"sigmoid": "logistic"}
 _MANY_ROWS = 6400
-_UNSUITED = frozenset({"step", "sign", "maxout"})
-"""Activations without a derivative to learn by, or that change the number of units."""
-
-
-def activation_names() -> tuple[str, ...]:
-    """The activations that may follow a hidden layer.
-
-    >>> "relu" in activation_names(), "dropout" in activation_names()
-    (True, False)
-    """
-    layers = members("layer")
-    found = [name for name, cls in layers.items() if issubclass(cls, Activation)]
-    return tuple(name for name in found if name not in _UNSUITED)
+_READ = {
+    "learning_rate": ("schedule", True),
+    "clip": ("clipping", True),
+    "penalty": ("penalty", True),
+    "average": ("averaging", True),
+    "augment": ("augmentation", False),
+    "initialiser": ("initialiser", False),
+    "loss": ("loss", False),
+    "structure": ("layer", False),
+}
+"""Choices that may be text: their families, and whether the text may be a number."""
+_BUILDING = ("hidden", "activation", "initialiser", "normalise", "dropout")
+"""Choices that a whole network takes the place of."""
 
 
 @dataclass(frozen=True)
 class TableSettings:
     """How a network is trained on a table; None leaves a choice to a rule that was measured.
 
-    n is the number of training rows, b the rows of a batch.
+    n is the number of training rows, b the rows of a batch. Wherever a description is taken, its
+    text is too, as in ``"adam(0.01, beta2=0.99)"``.
 
     Attributes:
         hidden: units of each hidden layer; empty for a linear model.
         activation: name or layer that follows each hidden layer.
         dropout: share of hidden units left out while training, in [0, 1). None: 0.2, and 0.1 from
-            6,400 training rows on.
+            6,400 training rows on; 0 for L-BFGS.
         epochs: passes over the training rows at most.
-        batch_size: b. None: 16; 32, 64, 128 from 1,600, 3,200, 6,400 training rows on.
+        batch_size: b. None: 16; 32, 64, 128 from 1,600, 3,200, 6,400 training rows on; all rows
+            for L-BFGS.
         learning_rate: number or schedule. None: a cosine from 0.005 √(b / 128) down to 0 for Adam,
             from the rule's own default for other optimisers.
         optimizer: name or optimiser.
         early_stopping: patience in epochs, a rule, or None.
         clip: bound of the gradient's norm, or a clipping.
         seed: of weights, shuffling, dropout.
+        initialiser: of the hidden layers' weights. None: what the activation prefers.
+        normalise: a layer behind each hidden Linear, or ``weight_norm`` or ``spectral_norm``
+            around it.
+        loss: None: cross entropy for classes, squared error for numbers.
+        penalty: on the weights, or the factor of an L2 penalty.
+        class_weight: None, ``balanced``, or weights by class.
+        average: of the weights, or the decay of an exponential moving average.
+        augment: a random change of training batches.
+        accumulate: batches of one update.
+        statistics: what batch normalisation uses afterwards, ``running`` or ``exact``.
+        structure: a whole network, output layer and all, in place of what is built from hidden,
+            activation, initialiser, normalise and dropout.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -68,14 +93,35 @@ class TableSettings:
     dropout: float | None = None
     epochs: int = 100
     batch_size: int | None = None
-    learning_rate: float | Schedule | None = None
+    learning_rate: float | str | Schedule | None = None
     optimizer: str | Optimizer = "adam"
     early_stopping: int | bool | EarlyStopping | None = 20
-    clip: Any = None
+    clip: float | str | Clipping | None = None
     seed: int = 0
+    initialiser: str | Initialiser | None = None
+    normalise: str | Layer | None = None
+    loss: str | Loss | None = None
+    penalty: Any = None
+    class_weight: str | Mapping[Any, float] | None = None
+    average: float | str | Averaging | None = None
+    augment: str | Augmentation | None = None
+    accumulate: int = 1
+    statistics: str = "running"
+    structure: str | Layer | None = None
 
-    def network(self, outputs: int, rows: int) -> Sequential:
-        """Linear, activation and dropout for each hidden layer, then Linear.
+    def __post_init__(self) -> None:
+        """Read what is given as text.
+
+        Raises:
+            SettingError: naming the choice, what is wrong, and where in the text.
+        """
+        for name, (family, number) in _READ.items():
+            value = read(name, family, getattr(self, name), number=number)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "class_weight", read_class_weight(self.class_weight))
+
+    def network(self, outputs: int, rows: int) -> Layer:
+        """Linear, normalisation, activation and dropout for each hidden layer, then Linear.
 
         Raises:
             SettingError: a size or name that cannot be.
@@ -83,29 +129,31 @@ class TableSettings:
         >>> len(TableSettings(hidden=(8,), dropout=0.0).network(outputs=3, rows=100))
         3
         """
+        if isinstance(self.structure, Layer):
+            return self.structure
         layers: list[Layer] = []
         rate = self.dropout_rate(rows)
         for place, units in enumerate(self.hidden, 1):
-            layers += [Linear(_units(units, place)), self._activation()]
+            layers += hidden_layer(_units(units, place), self.initialiser, self.normalise)
+            layers += [read_activation(self.activation)]
             layers += [Dropout(rate)] if rate else []
         return Sequential(*layers, Linear(outputs))
-
-    def _activation(self) -> Layer:
-        if isinstance(self.activation, Layer):
-            return self.activation
-        name = _ALIASES.get(self.activation, self.activation)
-        known = activation_names()
-        if name not in known:
-            near = nearest(name, known)
-            hint = f"; did you mean {near!r}?" if near else "."
-            raise SettingError(f"unknown activation {name!r}{hint} Known: {', '.join(known)}")
-        return make("layer", name)
 
     def dropout_rate(self, rows: int) -> float:
         """The share of units left out, for this many training rows."""
         if self.dropout is not None:
             return self.dropout
+        if _takes_all_rows(self.update_rule):
+            return 0.0
         return 0.1 if rows >= _MANY_ROWS else 0.2
+
+    @property
+    def update_rule(self) -> Optimizer:
+        """The optimiser as it was chosen, before the learning rate is."""
+        chosen = read("optimizer", "optimizer", self.optimizer)
+        if not isinstance(chosen, Optimizer):
+            raise SettingError(f"optimizer must be a name or an optimiser, got {chosen!r}")
+        return chosen
 
     def rule(self, rows: int) -> Optimizer:
         """The optimiser with its learning rate.
@@ -113,15 +161,60 @@ class TableSettings:
         >>> TableSettings(optimizer="sgd", learning_rate=0.1).rule(rows=100)
         SGD(learning_rate=0.1)
         """
-        chosen = as_optimizer(self.optimizer)
+        chosen = self.update_rule
         if self.learning_rate is not None:
             return dataclasses.replace(chosen, learning_rate=self.learning_rate)
-        if isinstance(self.optimizer, Optimizer) or isinstance(chosen.learning_rate, Schedule):
+        if states_rate(self.optimizer) or isinstance(chosen.learning_rate, Schedule):
+            return chosen
+        if _takes_all_rows(chosen):
             return chosen
         start = chosen.learning_rate
         if isinstance(chosen, Adam):
             start = 5e-3 * math.sqrt(self.batch(rows) / 128)
         return dataclasses.replace(chosen, learning_rate=Cosine(start))
+
+    def objective(self, task: str) -> Loss:
+        """The loss for a task.
+
+        Raises:
+            SettingError: a loss for targets of another kind.
+
+        >>> TableSettings().objective("regression")
+        SquaredError(form='mean')
+        """
+        classes = task == "classification"
+        if self.loss is None:
+            return make("loss", "cross_entropy" if classes else "squared_error")
+        if not isinstance(self.loss, Loss):
+            raise SettingError(f"loss must be a name or a loss, got {self.loss!r}")
+        if (self.loss.kind == "numbers") == classes:
+            kind = "numbers" if classes else "classes"
+            wanted = "cross_entropy" if classes else "squared_error, absolute_error"
+            raise SettingError(
+                f"loss {spec_of(self.loss)} is for {kind}, but this is a {task}; choose a loss "
+                f"such as {wanted}"
+            )
+        return self.loss
+
+    def outputs(self, task: str, classes: int) -> int:
+        """How many outputs the network needs.
+
+        Args:
+            task: ``classification`` or ``regression``.
+            classes: how many there are, 1 for numbers.
+
+        Raises:
+            SettingError: a loss of two classes for more of them.
+        """
+        loss = self.objective(task)
+        if loss.kind != "binary":
+            return classes
+        if classes != 2:
+            raise SettingError(
+                f"loss {spec_of(loss)} tells two classes apart, the target has {classes}; choose "
+                "cross_entropy"
+            )
+        return 1
 
     def batch(self, rows: int) -> int:
         """Rows of a batch for this many training rows.
@@ -131,6 +224,8 @@ class TableSettings:
         """
         if self.batch_size is not None:
             return self.batch_size
+        if _takes_all_rows(self.update_rule):
+            return rows
         wanted = next((size for size in (16, 32, 64) if rows < 100 * size), 128)
         return min(wanted, rows)
 
@@ -140,14 +235,42 @@ class TableSettings:
         Raises:
             SettingError: a setting outside its range.
         """
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "accumulate"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
                 raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if self.structure is not None:
+            self._check_structure()
         self.network(2, 1)
         self.rule(1)
         as_stopping(self.early_stopping)
         as_clipping(self.clip)
+        as_averaging(self.average)
+        as_augmentation(self.augment)
+
+    def _check_structure(self) -> None:
+        if not isinstance(self.structure, Layer):
+            raise SettingError(f"network must be a layer or its text, got {self.structure!r}")
+        fresh = TableSettings()
+        given = [name for name in _BUILDING if getattr(self, name) != getattr(fresh, name)]
+        if given:
+            raise SettingError(f"network is the whole network; leave out {', '.join(given)}")
+
+    def text(self, name: str) -> str:
+        """A choice as it is written.
+
+        >>> TableSettings(clip="norm(0.5)").text("clip")
+        'norm(bound=0.5)'
+        """
+        value = getattr(self, name)
+        try:
+            return spec_of(value)
+        except (DescriptionError, TypeError):
+            return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _takes_all_rows(rule: Optimizer) -> bool:
+    return bool(getattr(rule, "whole_batch", False))
 
 
 def _units(units: Any, place: int) -> int:
@@ -159,3 +282,6 @@ def _units(units: Any, place: int) -> int:
             "example 64"
         )
     return int(units)
+
+
+__all__ = ["MAX_UNITS", "TableSettings", "activation_names"]

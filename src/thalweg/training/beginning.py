@@ -120,7 +120,9 @@ def _digest(arrays: Mapping[str, Array]) -> str:
     return digest.hexdigest()
 
 
-def frozen_patterns(frozen: str | Sequence[str], parameters: Mapping[str, Array]) -> tuple[str, ...]:
+def frozen_patterns(
+    frozen: str | Sequence[str], parameters: Mapping[str, Array]
+) -> tuple[str, ...]:
     """Patterns of what stays as it is, checked.
 
     Raises:

@@ -44,6 +44,7 @@ def fingerprint(plan: Plan) -> dict[str, Plain]:
         "seed": job.seed,
         "shuffle": job.shuffle,
         "early_stopping": to_plain(plan.stopping) if plan.stopping else None,
+        "stop": [to_plain(rule) for rule in plan.rules],
         "data": data_digest(job.rows),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -48,12 +48,14 @@ class Stretch(NamedTuple):
         epochs: the sums of each epoch that ended within, in order.
         sums: of the running epoch, from its first batch on.
         failed: whether a value of the next step was not finite; that step is undone.
+        ended: why no step should follow, if so.
     """
 
     steps: int
     epochs: tuple[Sums, ...]
     sums: Sums
     failed: bool = False
+    ended: str = ""
 
 
 def gathered(
@@ -112,6 +114,10 @@ class Executor(Protocol):
         """
         ...
 
+    def adjust(self, settings: Mapping[str, float]) -> None:
+        """Change numeric settings for later steps, by path; nothing is compiled again."""
+        ...
+
     def state(self, last: bool = False) -> State:
         """The state after the last good step, in arrays that later steps leave alone.
 
@@ -146,6 +152,10 @@ class InterpreterExecutor:
     def load(self, state: State) -> None:
         """Go on from this state, which is never written to."""
         self._state = state
+
+    def adjust(self, settings: Mapping[str, float]) -> None:
+        """Change numeric settings for later steps, by path."""
+        self.job.adjust(settings)
 
     def state(self, last: bool = False) -> State:
         """The state after the last good step.

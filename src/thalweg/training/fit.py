@@ -21,8 +21,9 @@ from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
 from thalweg.optim.averaging import as_averaging
 from thalweg.optim.clipping import as_clipping
+from thalweg.optim.lbfgs import LBFGS
 from thalweg.optim.optimizers import Adam, Optimizer, as_optimizer
-from thalweg.training.backends import BACKENDS, check_backend
+from thalweg.training.backends import check_backend, executor_of
 from thalweg.training.beginning import beginning, frozen_patterns, whole_number
 from thalweg.training.checkpoint import (
     fingerprint,
@@ -33,14 +34,22 @@ from thalweg.training.checkpoint import (
 )
 from thalweg.training.executor import Executor
 from thalweg.training.finishing import finisher
+from thalweg.training.full_batch import gradient_norm
 from thalweg.training.history import Callback, Display
 from thalweg.training.job import Job, Rows
+from thalweg.training.lbfgs import check_whole_batch
 from thalweg.training.loop import Ended, Loop, Plan, Standing
 from thalweg.training.nonfinite import explain, replay
-from thalweg.training.recipe import Recipe, initial_slots
+from thalweg.training.recipe import Recipe, check_schedules, initial_slots
 from thalweg.training.result import TrainedRun, trained_run
 from thalweg.training.step import State
-from thalweg.training.stopping import EarlyStopping, as_stopping
+from thalweg.training.stopping import (
+    EarlyStopping,
+    Stopping,
+    as_rules,
+    as_stopping,
+    needs_gradient,
+)
 from thalweg.training.targets import TargetCode, fit_targets
 from thalweg.training.validation import hold_out, row_weights, validator, with_class_weights
 
@@ -58,6 +67,7 @@ def fit(
     epochs: int = 20,
     validation: float | tuple[Any, ...] | None = None,
     early_stopping: int | bool | EarlyStopping | None = None,
+    stop: Stopping | Sequence[Stopping] | str | None = None,
     clip: Any = None,
     penalty: Any = None,
     average: Any = None,
@@ -101,6 +111,8 @@ def fit(
             labels); a pair ``(x, y)`` is your own, or ``(x, y, weights)``.
         early_stopping: patience in epochs, True (10) or a rule; the best weights are restored.
             Without it the model has the last epoch's weights.
+        stop: other rules that end the run after an epoch: :class:`SmallChange` of the training loss,
+            :class:`SmallGradient`, or several.
         clip: bound of the gradient's global norm, or a clipping.
         penalty: on the weights, added to the loss (``L1``, ``L2``, …), or a number as the factor of
             :class:`L2`. The history's losses are without it.
@@ -175,9 +187,14 @@ def fit(
         frozen_patterns(frozen, begin.parameters),
     )
     state = State(begin.parameters, initial_slots(recipe, begin.parameters), begin.states, 0)
+    if isinstance(recipe.optimizer, LBFGS):
+        check_whole_batch(recipe, batch_size, len(rows))
+        batch_size, shuffle = len(rows), False
     size = _batch_size(batch_size, len(rows))
+    job = Job(recipe, rows, epochs, size, seed, shuffle, held_out, most)
+    check_schedules(recipe, job.total_steps, job.steps_per_epoch)
     plan = Plan(
-        Job(recipe, rows, epochs, size, seed, shuffle, held_out, most),
+        job,
         None if held_out is None else validator(code, held_out),
         as_stopping(early_stopping),
         tuple(callbacks),
@@ -186,12 +203,14 @@ def fit(
         save_every_updates=checkpoint_every_updates,
         identity={"dtype": kind.name, "start": begin.digest},
         finish=finisher(statistics, recipe, rows),
+        rules=as_rules(stop),
+        gradient=gradient_norm(job, backend) if needs_gradient(as_rules(stop)) else None,
     )
     if checkpoint is not None:
         plan, standing = _with_checkpoint(plan, Path(checkpoint), state, code, resume)
     else:
         standing = Standing(state)
-    return _train(plan, BACKENDS[backend](plan.job), standing, code, begin.input_shape)
+    return _train(plan, executor_of(plan.job, backend), standing, code, begin.input_shape)
 
 
 def _as_penalty(value):

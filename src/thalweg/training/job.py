@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -87,6 +88,7 @@ class Job:
     threads: int | None = None
     _graphs: dict[int, StepGraph] = field(default_factory=dict[int, StepGraph], repr=False)
     _orders: dict[int, Array] = field(default_factory=dict[int, Array], repr=False)
+    _adjusted: dict[str, float] = field(default_factory=dict[str, float], repr=False)
 
     @cached_property
     def steps_per_epoch(self) -> int:
@@ -152,9 +154,16 @@ class Job:
         """The rows that a step takes."""
         return self.rows.take(self.places(step))
 
+    def adjust(self, settings: Mapping[str, float]) -> None:
+        """Change numeric settings for later steps, by path (``optimizer.learning_rate.share``)."""
+        self._adjusted.update(settings)
+        for graph in self._graphs.values():
+            graph.adjust(settings)
+
     def graph(self, state: State, length: int) -> StepGraph:
         """The step for batches of this length; traced once for each length."""
         if length not in self._graphs:
             batch = self.rows.take(np.arange(length))
             self._graphs[length] = StepGraph(self.recipe, state, batch)
+            self._graphs[length].adjust(self._adjusted)
         return self._graphs[length]

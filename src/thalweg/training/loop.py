@@ -9,21 +9,23 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FrameType
 
 import numpy as np
 
-from thalweg.descriptions import Plain
+from thalweg.descriptions import Plain, replace_settings
 from thalweg.graph import Array, Tensor
 from thalweg.optim.accumulation import group_of
 from thalweg.optim.optimizers import Moment
+from thalweg.optim.plateau import ReduceOnPlateau, plateaus
 from thalweg.training.executor import Executor, Stretch, Sums
 from thalweg.training.finishing import Finish
 from thalweg.training.history import Callback, Display, Epoch, History, Progress
 from thalweg.training.job import Job
 from thalweg.training.recipe import Values
 from thalweg.training.step import State
-from thalweg.training.stopping import Best, EarlyStopping
+from thalweg.training.stopping import GRADIENT_NORM, Best, EarlyStopping, Stopping
 from thalweg.training.traced import Traced
 
 _STRETCH_SECONDS = 0.2
@@ -43,6 +45,8 @@ class Plan:
         save_every: epochs between checkpoints.
         save_every_updates: updates between checkpoints; 0 for epochs only.
         identity: what else must be the same for a checkpoint to fit (validation rows, classes).
+        rules: what else may end the run after an epoch.
+        gradient: the norm of the gradient of all training rows, where a rule needs it.
         finish: turns the states of training into those of the model, if anything does.
     """
 
@@ -56,12 +60,20 @@ class Plan:
     save_every_updates: int = 0
     identity: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
     finish: Finish | None = None
+    rules: Sequence[Stopping] = ()
+    gradient: Callable[[State], float] | None = None
+
+    @cached_property
+    def plateaus(self) -> dict[str, ReduceOnPlateau]:
+        """The rates that fall when the loss no longer does, by the path of their settings."""
+        return plateaus(self.job.recipe.optimizer, "optimizer.")
 
     def stop(self, step: int) -> int:
         """The next step at which the loop must look at the state; until there, nobody does."""
         per_epoch = self.job.steps_per_epoch
         spans: list[int] = []
-        if self.validate or self.stopping or self.callbacks:
+        looks = (self.validate, self.stopping, self.callbacks, self.plateaus, self.rules)
+        if any(looks):
             spans.append(per_epoch)
         if self.save:
             spans += [per_epoch * self.save_every, self.save_every_updates]
@@ -127,6 +139,7 @@ class Loop:
         self._sums = Sums(standing.loss_sum, standing.weight_sum)
         self._began: float | None = None
         self._exported: State | None = standing.state
+        self._shares = self._shares_now()
         self._rate = self._rates()
 
     def run(self) -> Ended:
@@ -171,6 +184,7 @@ class Loop:
         began = time.perf_counter()
         self.executor.prepare(self._start.state)
         self.executor.load(self._start.state)
+        self.executor.adjust(self._shares)
         self._began = time.perf_counter()
         self.compile_seconds = self._began - began
 
@@ -187,6 +201,7 @@ class Loop:
             if stretch.epochs:
                 reason = self._call_back() or self._reason_to_stop()
             self.plan.display.update(self.progress())
+            reason = reason or stretch.ended
             if interrupted.is_set():
                 reason = reason or "interrupted"
         return reason or "epochs"
@@ -206,7 +221,12 @@ class Loop:
         if plan.validate is not None and plan.job.held_out is not None:
             values |= plan.validate(self.executor.evaluate(plan.job.held_out.x))
         values["learning_rate"] = self._rate(number * plan.job.steps_per_epoch - 1)
+        if plan.gradient is not None:
+            values[GRADIENT_NORM] = plan.gradient(self._state())
         self._history.append(values)
+        if plan.plateaus:
+            self._shares = self._shares_now()
+            self.executor.adjust(self._shares)
         monitored = values.get("validation_loss", values["train_loss"])
         if plan.stopping is not None and self._best.falls(monitored, plan.stopping.min_delta):
             state = self._state()
@@ -229,7 +249,12 @@ class Loop:
 
     def _reason_to_stop(self) -> str:
         stopping, epochs = self.plan.stopping, len(self._history.rows)
-        if stopping is None or not epochs:
+        if not epochs:
+            return ""
+        for rule in self.plan.rules:
+            if reason := rule.reason(self._history):
+                return reason
+        if stopping is None:
             return ""
         return "early stopping" if epochs - self._best.epoch >= stopping.patience else ""
 
@@ -238,13 +263,21 @@ class Loop:
         job = self.plan.job
         count = job.recipe.accumulate
 
-        def rate(step: Tensor) -> Tensor:
-            moment = Moment(step, job.total_steps, job.steps_per_epoch)
+        def rate(numbers: Tensor) -> Tensor:
+            moment = Moment(numbers[0], job.total_steps, job.steps_per_epoch)
             moment = group_of(moment, count).moment if count > 1 else moment
-            return job.recipe.optimizer.rate(moment)
+            shares = {path: numbers[place] for place, path in enumerate(self._shares, 1)}
+            return replace_settings(job.recipe.optimizer, shares, "optimizer.").rate(moment)
 
         traced = Traced(rate)
-        return lambda step: float(traced(np.asarray(step, np.int64)))
+        return lambda step: float(traced(np.array([step, *self._shares.values()], np.float64)))
+
+    def _shares_now(self) -> dict[str, float]:
+        """The settings of rates that wait for the loss: a function of the history alone."""
+        return {
+            f"{path}.share": rule.share_after([rule.monitored(row) for row in self._history.rows])
+            for path, rule in self.plan.plateaus.items()
+        }
 
     def _checkpoint(self) -> None:
         plan, step = self.plan, self._step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +54,7 @@ class NativeExecutor:
         self._forward = native_forward(job.recipe.network)
         self._arrays: list[Array] = []
         self._ready: list[_Ready] = []
+        self._settings: list[dict[str, Array]] = []
         self._threads = _Choice()
         self._rate = 0.0
         self._step = 0
@@ -97,6 +99,7 @@ class NativeExecutor:
         batch = step.arguments(state, self.job.rows.take(np.arange(length)), self.job.run)
         fixed = [np.array(array, order="C") for array in batch[count : -len(self._batch)]]
         numbers = len(fixed) - 4
+        self._settings.append(dict(zip(step.settings, fixed[:numbers], strict=True)))
         inputs = [*self._arrays, *fixed[:numbers], self._number, *fixed[numbers + 1 :]]
         inputs += self._batch
         results = [*self._arrays, self._results[:1], self._results[1:]]
@@ -160,6 +163,16 @@ class NativeExecutor:
         for group in (state.parameters, state.slots, state.states):
             group.update({path: next(own_arrays) for path in group})
         self._step = state.step
+        self._snapshot.take(self._step)
+
+    def adjust(self, settings: Mapping[str, float]) -> None:
+        """Change numeric settings for later steps, by path."""
+        if not settings:
+            return
+        self.job.adjust(settings)
+        for held in self._settings:
+            for path, value in settings.items():
+                held[path][...] = value
         self._snapshot.take(self._step)
 
     def state(self, last: bool = False) -> State:

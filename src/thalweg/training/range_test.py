@@ -37,6 +37,9 @@ _DIVERGED = 4.0
 _MEMORY = 0.8
 """Of the running mean of the losses that decides where the test ends."""
 
+_SLOPE_DECADES = 0.5
+"""Standard deviation of the window in which the slope of the loss is taken."""
+
 _WINDOWS = 33.0
 """Standard deviations of the smoothing window that fit in a test: 3 updates of 100."""
 
@@ -59,15 +62,16 @@ class LearningRateTest:
 
     @property
     def suggestion(self) -> float | None:
-        """The rate at which the smoothed loss falls most steeply over log η, before its minimum.
+        """The rate at which the loss falls most steeply over log η, before its minimum.
 
-        None where the loss never falls.
+        The slope at a rate is that of a straight line through the losses around it, in a Gaussian
+        window of half a decade. None where the loss never falls.
         """
         lowest = int(np.argmin(self.smoothed))
         if lowest == 0:
             return None
-        slopes = np.gradient(self.smoothed, np.log(self.rates))[: lowest + 1]
-        return float(self.rates[np.argmin(slopes)])
+        slopes = _slopes(np.log10(self.rates), _bounded(self.losses))
+        return float(self.rates[np.argmin(slopes[: lowest + 1])])
 
     @property
     def minimum(self) -> float:
@@ -241,11 +245,25 @@ def smooth(losses: Sequence[float], width: float) -> Array:
     >>> smooth([1.0, 1.0, 4.0, 1.0], 0.5).round(2)
     array([1.  , 1.32, 3.36, 1.36])
     """
-    values = np.asarray(losses, np.float64)
-    bound = values[0] + (_DIVERGED - 1.0) * abs(values[0])
-    places = np.arange(len(values))
+    return _window(np.arange(len(losses)), width) @ _bounded(np.asarray(losses, np.float64))
+
+
+def _bounded(losses: Array) -> Array:
+    return np.minimum(losses, losses[0] + (_DIVERGED - 1.0) * abs(losses[0]))
+
+
+def _window(places: Array, width: float) -> Array:
+    """Weights of all places for each place, (n, n); they add up to 1 for each."""
     weights = np.exp(-0.5 * np.square((places[:, None] - places[None, :]) / width))
-    return weights @ np.minimum(values, bound) / weights.sum(1)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def _slopes(decades: Array, losses: Array) -> Array:
+    """Slopes of straight lines fitted to the losses around each place, (n,)."""
+    span = float(decades[-1] - decades[0])
+    weights = _window(decades, min(_SLOPE_DECADES, max(span / 4.0, 1e-12)))
+    away = decades[None, :] - (weights @ decades)[:, None]
+    return (weights * away) @ losses / (weights * np.square(away)).sum(1)
 
 
 def _check_range(low: Any, high: Any, steps: Any) -> None:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.descriptions import Description, replace_settings, settings_of
-from thalweg.descriptions.constraints import declared
+from thalweg.descriptions import Description, descriptions_in, replace_settings, settings_of
 from thalweg.errors import SettingError
 from thalweg.graph import Array, Tensor
 from thalweg.nn.augmentation import Augmentation
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
 from thalweg.nn.paths import any_selects
+from thalweg.optim.accumulation import updates_of
 from thalweg.optim.averaging import SWA, Averaging
 from thalweg.optim.clipping import Clipping
+from thalweg.optim.lbfgs import LBFGS
 from thalweg.optim.optimizers import Optimizer
 from thalweg.optim.schedules import Schedule
 
@@ -86,9 +87,7 @@ class Recipe:
         """The parameters that a model uses: their averages where there are any."""
         if self.average is None:
             return parameters
-        return {
-            path: slots.get(f"{AVERAGE}/{path}", value) for path, value in parameters.items()
-        }
+        return {path: slots.get(f"{AVERAGE}/{path}", value) for path, value in parameters.items()}
 
 
 def _number(path: str, value: Any) -> Array:
@@ -102,17 +101,28 @@ def _number(path: str, value: Any) -> Array:
 
 def depends_on_length(recipe: Recipe) -> bool:
     """Whether steps depend on how long the run is to be: through a schedule, or an average."""
-    held = list(recipe.parts().values())
-    while held:
-        part = held.pop()
-        if isinstance(part, (Schedule, SWA)):
-            return True
-        for _, _, value in declared(part):
-            held += [value] if isinstance(value, Description) else []
-            held += [item for item in value if isinstance(item, Description)] if isinstance(
-                value, tuple
-            ) else []
-    return False
+    return any(
+        isinstance(inner, (Schedule, SWA))
+        for part in recipe.parts().values()
+        for inner in descriptions_in(part)
+    )
+
+
+def check_schedules(recipe: Recipe, batches: int, per_epoch: int) -> None:
+    """Refuse schedules that do not fit in a run.
+
+    Args:
+        recipe: with the optimiser.
+        batches: of the whole run.
+        per_epoch: batches of an epoch.
+
+    Raises:
+        SettingError: with a schedule's length and the run's.
+    """
+    updates = updates_of(per_epoch, recipe.accumulate)
+    for inner in descriptions_in(recipe.optimizer):
+        if isinstance(inner, Schedule):
+            inner.check(batches // per_epoch * updates, updates)
 
 
 def initial_slots(recipe: Recipe, parameters: Values) -> Values:
@@ -128,6 +138,8 @@ def initial_slots(recipe: Recipe, parameters: Values) -> Values:
 
 
 def _optimizer_slots(optimizer: Optimizer, parameters: Values) -> Values:
+    if isinstance(optimizer, LBFGS):
+        return optimizer.arrays(sum(value.size for value in parameters.values()))
     found: Values = {}
     for slot in slots_of(optimizer):
         if slot.shared:

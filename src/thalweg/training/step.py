@@ -115,6 +115,16 @@ class StepGraph:
         ]
         return [name for name, _ in pairs], [type_ for _, type_ in pairs]
 
+    def adjust(self, settings: Mapping[str, float]) -> None:
+        """Change numeric settings for later steps, by path."""
+        for path, value in settings.items():
+            self._settings[path][...] = value
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The paths of the numeric settings, in the order of the inputs."""
+        return tuple(self._settings)
+
     def arguments(self, state: State, batch: Batch, run: Run) -> list[Array]:
         """The arrays of one step in the graph's order."""
         numbers = (state.step, run.total_steps, run.steps_per_epoch)

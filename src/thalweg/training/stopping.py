@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar, cast
 
-from thalweg.descriptions import Description, family, flag, register, setting, size
+from thalweg.descriptions import Description, family, flag, make, register, setting, size
+from thalweg.errors import SettingError
+from thalweg.training.history import History
 from thalweg.training.recipe import Values
+
+GRADIENT_NORM = "gradient_norm"
+"""The history's name of the norm of the gradient of all training rows."""
 
 
 @family("stopping")
 @dataclass(frozen=True)
 class Stopping(Description):
-    """A rule that ends training before its last epoch."""
+    """A rule that ends training before its last epoch.
+
+    Attributes:
+        needs_gradient: whether the history must hold ``gradient_norm``.
+    """
+
+    needs_gradient: ClassVar[bool] = False
+
+    def reason(self, history: History) -> str:
+        """Why training ends after the last epoch of a history; empty where it goes on."""
+        return ""
 
 
 @register("stopping", "early")
@@ -44,6 +61,84 @@ def as_stopping(value: Any) -> EarlyStopping | None:
     if isinstance(value, EarlyStopping):
         return value
     return EarlyStopping() if value is True else EarlyStopping(patience=value)
+
+
+@register("stopping", "small_change")
+@dataclass(frozen=True)
+class SmallChange(Stopping):
+    """Stop when the training loss has hardly changed: |l_e - l_{e-1}| ≤ tolerance.
+
+    Args:
+        tolerance: of the change from one epoch to the next, ≥ 0.
+        patience: epochs in a row with such a change before the end, ≥ 1.
+
+    >>> SmallChange(1e-3).reason(History([{"train_loss": 0.5}, {"train_loss": 0.4995}]))
+    'small change'
+    """
+
+    tolerance: float = setting(1e-4, low=0, help="of the loss from one epoch to the next")
+    patience: int = size(1, help="epochs in a row")
+
+    def reason(self, history: History) -> str:
+        """``small change`` or nothing."""
+        losses = [row["train_loss"] for row in history.rows[-self.patience - 1 :]]
+        changes = [abs(after - before) for before, after in pairwise(losses)]
+        small = len(changes) == self.patience and all(c <= self.tolerance for c in changes)
+        return "small change" if small else ""
+
+
+@register("stopping", "small_gradient")
+@dataclass(frozen=True)
+class SmallGradient(Stopping):
+    """Stop when the gradient of the risk of all training rows is short: ‖∇R‖ ≤ tolerance.
+
+    The norm is computed after each epoch, over all trained parameters, and stands in the history
+    as ``gradient_norm``; that costs about as much as the epoch itself. Networks that draw random
+    numbers have no such gradient and are refused.
+
+    Args:
+        tolerance: of the norm, ≥ 0.
+
+    >>> SmallGradient(1e-3).reason(History([{"train_loss": 0.5, "gradient_norm": 1e-4}]))
+    'small gradient'
+    """
+
+    needs_gradient: ClassVar[bool] = True
+
+    tolerance: float = setting(1e-3, low=0, help="of the gradient's norm")
+
+    def reason(self, history: History) -> str:
+        """``small gradient`` or nothing."""
+        norm = history.rows[-1][GRADIENT_NORM]
+        return "small gradient" if norm <= self.tolerance else ""
+
+
+def as_rules(value: Any) -> tuple[Stopping, ...]:
+    """Rules from one of them, a name, several, or None.
+
+    Raises:
+        SettingError: for anything else.
+
+    >>> as_rules("small_change")
+    (SmallChange(tolerance=0.0001, patience=1),)
+    """
+    if value is None:
+        return ()
+    if isinstance(value, (list, tuple)):
+        return tuple(rule for item in cast("list[Any]", value) for rule in as_rules(item))
+    if isinstance(value, str):
+        value = make("stopping", value)
+    if isinstance(value, Stopping) and not isinstance(value, EarlyStopping):
+        return (value,)
+    raise SettingError(
+        f"stop takes SmallChange, SmallGradient or several, got {value!r}; early stopping by the "
+        "validation loss is early_stopping="
+    )
+
+
+def needs_gradient(rules: Sequence[Stopping]) -> bool:
+    """Whether a rule needs the norm of the whole gradient."""
+    return any(rule.needs_gradient for rule in rules)
 
 
 @dataclass(frozen=True)

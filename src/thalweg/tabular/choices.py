@@ -1,0 +1,164 @@
+"""Choices of training given as text, as names, or as descriptions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from thalweg.data.table import nearest
+from thalweg.descriptions import Description, constraints, make, members
+from thalweg.descriptions.spec import number_or_spec, parse_spec
+from thalweg.descriptions.syntax import Call, Mapping, Number, Word, parse
+from thalweg.errors import SettingError
+from thalweg.nn.activations import Activation
+from thalweg.nn.layer import Layer
+from thalweg.nn.linear import Linear
+
+ALIASES = {"sigmoid": "logistic"}
+_UNSUITED = frozenset({"step", "sign", "maxout"})
+"""Activations without a derivative to learn by, or that change the number of units."""
+
+
+def activation_names() -> tuple[str, ...]:
+    """The activations that may follow a hidden layer.
+
+    >>> "relu" in activation_names(), "dropout" in activation_names()
+    (True, False)
+    """
+    layers = members("layer")
+    found = [name for name, cls in layers.items() if issubclass(cls, Activation)]
+    return tuple(name for name in found if name not in _UNSUITED)
+
+
+def normalisation_names() -> tuple[str, ...]:
+    """The normalisations that a hidden layer may have.
+
+    >>> "batch_norm" in normalisation_names()
+    True
+    """
+    return tuple(name for name in members("layer") if name.endswith("_norm"))
+
+
+def read(name: str, family: str, value: Any, *, number: bool = False) -> Any:
+    """A choice as it is, or read from text.
+
+    Args:
+        name: of the choice, for messages.
+        family: of the description that it is.
+        value: a description, text, a number, or anything else that is left to others.
+        number: whether text may hold a number.
+
+    Raises:
+        SettingError: naming the choice.
+
+    >>> read("clip", "clipping", "norm(0.5)"), read("clip", "clipping", "0.5", number=True)
+    (ClipNorm(bound=0.5), 0.5)
+    """
+    if not isinstance(value, str):
+        return value
+    return _naming(name, lambda: (number_or_spec if number else parse_spec)(family, value))
+
+
+def _naming(name: str, work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from error
+
+
+def read_activation(value: str | Layer) -> Layer:
+    """What follows a hidden layer: any layer that is given, or an activation by name or text.
+
+    Raises:
+        SettingError: text that names no activation.
+
+    >>> read_activation("sigmoid"), read_activation("leaky_relu(0.2)")
+    (Logistic(), LeakyReLU(slope=0.2))
+    """
+    if isinstance(value, Layer):
+        return value
+    text = ALIASES.get(value, value)
+    known = activation_names()
+    node = _naming("activation", lambda: parse(text))
+    name = node.name if isinstance(node, Call) else str(getattr(node, "value", value))
+    if not isinstance(node, (Word, Call)) or name not in known:
+        near = nearest(name, known)
+        hint = f"; did you mean {near!r}?" if near else "."
+        raise SettingError(f"unknown activation {name!r}{hint} Known: {', '.join(known)}")
+    return read("activation", "layer", text)
+
+
+def hidden_layer(features: int, start: Any, normalise: str | Layer | None) -> tuple[Layer, ...]:
+    """A fully connected layer and its normalisation.
+
+    Args:
+        features: its width.
+        start: initialiser of its weights, or None for the default.
+        normalise: a layer that follows it, or the name of one that wraps it (``weight_norm``).
+
+    >>> [type(layer).__name__ for layer in hidden_layer(4, None, "layer_norm")]
+    ['Linear', 'LayerNorm']
+    """
+    linear = Linear(features) if start is None else Linear(features, weight=start)
+    if normalise is None:
+        return (linear,)
+    wrapped = _wrapping(normalise) if isinstance(normalise, str) else None
+    if wrapped is not None:
+        return (make("layer", str(normalise), **{wrapped: linear}),)
+    return linear, read("normalise", "layer", normalise)
+
+
+def _wrapping(name: str) -> str | None:
+    """The field that takes the normalised layer, where there is one."""
+    cls = members("layer").get(name)
+    if cls is None or name not in normalisation_names():
+        return None
+    required = {
+        field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING
+    }
+    found = (field for field, held in constraints(cls).items() if held.family == "layer")
+    return next((field for field in found if field in required), None)
+
+
+def states_rate(optimizer: Any) -> bool:
+    """Whether an optimiser says its learning rate itself, as ``sgd(0.1)`` does and ``sgd`` not."""
+    if not isinstance(optimizer, str):
+        return isinstance(optimizer, Description)
+    node = parse(optimizer)
+    return isinstance(node, Call) and bool(node.positional or "learning_rate" in node.named)
+
+
+def read_class_weight(value: Any) -> Any:
+    """``balanced``, or weights by class, also from text such as ``{yes: 2, no: 1}``.
+
+    Raises:
+        SettingError: other text.
+
+    >>> read_class_weight("{yes: 2}"), read_class_weight("balanced")
+    ({'yes': 2}, 'balanced')
+    """
+    if not isinstance(value, str) or value == "balanced":
+        return value
+    node = _naming("class_weight", lambda: parse(value))
+    if not isinstance(node, Mapping):
+        raise SettingError(
+            f"class_weight must be balanced, or weights by class as in {{yes: 2, no: 1}}, "
+            f"got {value!r}"
+        )
+    weights = {label: item.value for label, item in node.values.items() if isinstance(item, Number)}
+    if len(weights) != len(node.values):
+        raise SettingError(f"class_weight must hold a number for each class, got {value!r}")
+    return weights
+
+
+__all__ = [
+    "ALIASES",
+    "activation_names",
+    "hidden_layer",
+    "normalisation_names",
+    "read",
+    "read_activation",
+    "read_class_weight",
+    "states_rate",
+]
