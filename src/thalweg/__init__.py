@@ -36,7 +36,7 @@ from thalweg.nn.activations import (
     Swish,
     Tanh,
 )
-from thalweg.nn.augmentation import Augmentation, Augmentations, InputNoise, Mixup
+from thalweg.nn.augmentation import Augmentation, Mixup
 from thalweg.nn.batch_norm import BatchNorm1d
 from thalweg.nn.columns import Branch, Columns
 from thalweg.nn.containers import Sequential
@@ -169,7 +169,6 @@ __all__ = [
     "Adam",
     "AlphaDropout",
     "Augmentation",
-    "Augmentations",
     "Auto",
     "Averaging",
     "BatchNorm1d",
@@ -203,7 +202,6 @@ __all__ = [
     "Identity",
     "Impute",
     "Initialiser",
-    "InputNoise",
     "InstanceNorm1d",
     "InverseRootDecay",
     "InverseTimeDecay",

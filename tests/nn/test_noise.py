@@ -9,7 +9,8 @@ import thalweg as tw
 from thalweg.descriptions import from_plain, to_plain
 from thalweg.errors import SettingError
 from thalweg.nn.layer import apply_network, evaluate
-from thalweg.nn.noise import GaussianNoise, normal
+from thalweg.nn.noise import GaussianNoise
+from thalweg.ops.functions import normal
 from thalweg.ops.random import key_from_seed, threefry
 
 X = np.random.default_rng(0).normal(3, 1, (300, 200))

@@ -7,7 +7,7 @@ from tests.training.problems import blobs, classifier, line, same_bits
 
 import thalweg as tw
 from thalweg.errors import DataError, SettingError
-from thalweg.nn.augmentation import Augmentations, InputNoise, Mixup, symmetric_beta
+from thalweg.nn.augmentation import Mixup, symmetric_beta
 from thalweg.ops.random import key_from_seed
 from thalweg.optim.averaging import EMA, SWA
 from thalweg.optim.optimizers import SGD, Adam, Moment
@@ -223,22 +223,14 @@ def test_mixup_mixes_rows_and_losses():
     assert found == pytest.approx(share * (0 + 10) + (1 - share) * (2 + 30))
 
 
-def test_augmentations_train_and_repeat():
+def test_mixup_trains_and_repeats():
     x, y = blobs(rows=50)
-    several = [InputNoise(0.1), Mixup(0.3)]
-    options = {**OPTIONS, "batch_size": 20, "augment": several, "optimizer": Adam(0.02)}
+    options = {**OPTIONS, "batch_size": 20, "augment": Mixup(0.3), "optimizer": Adam(0.02)}
     first = tw.fit(classifier(), x, y, **options)
     assert same_bits(first.model.parameters, tw.fit(classifier(), x, y, **options).model.parameters)
     plain = tw.fit(classifier(), x, y, **{**options, "augment": None})
     assert not same_bits(first.model.parameters, plain.model.parameters)
-    assert first.model.record["augment"]["type"] == "sequence"
-    assert isinstance(Augmentations(tuple(several)).steps, tuple)
-
-
-def test_noise_has_its_deviation():
-    x = tw.Tensor(np.zeros((4000, 5)))
-    noise = InputNoise(0.25)(x, tw.Tensor(key_from_seed(1))).x.numpy()
-    assert stats.kstest(noise.ravel() / 0.25, stats.norm.cdf).pvalue > 1e-3
+    assert first.model.record["augment"] == {"type": "mixup", "alpha": 0.3}
 
 
 # ------------------------------------------------------------------ resuming
@@ -325,3 +317,47 @@ def test_a_small_gradient_ends_the_run():
         fit(stop=tw.EarlyStopping(3))
     with pytest.raises(SettingError, match="draws random numbers"):
         tw.fit(classifier(), *blobs(), stop="small_gradient", progress=False)
+
+
+# ------------------------------------------------------------------ layers that know the rows
+
+
+def test_exact_statistics_are_those_of_all_rows():
+    x, y = blobs(rows=70)
+    network = tw.Sequential(tw.Linear(5), tw.BatchNorm1d(), tw.ReLU(), tw.Linear(3))
+    whole = tw.fit(network, x, y, **OPTIONS, statistics="exact").model
+    hidden = x.astype("float64") @ whole.parameters["0.weight"]
+    np.testing.assert_allclose(whole.states["1.mean"], hidden.mean(0), rtol=1e-9)
+    np.testing.assert_allclose(whole.states["1.variance"], hidden.var(0), rtol=1e-9)
+    running = tw.fit(network, x, y, **OPTIONS)
+    assert not np.allclose(running.model.states["1.mean"], whole.states["1.mean"])
+    averaged = tw.fit(network, x, y, average=0.9, **OPTIONS).model
+    hidden = x.astype("float64") @ averaged.parameters["0.weight"]
+    np.testing.assert_allclose(averaged.states["1.mean"], hidden.mean(0), rtol=1e-9)
+
+
+def test_frozen_batch_normalisation_keeps_its_statistics():
+    x, y = blobs(rows=60)
+    network = tw.Sequential(tw.Sequential(tw.Linear(5), tw.BatchNorm1d()), tw.ReLU(), tw.Linear(3))
+    first = tw.fit(network, x, y, **OPTIONS).model
+    for statistics in ("running", "exact"):
+        again = tw.fit(
+            network, x, y, start=first, frozen="0", statistics=statistics, **OPTIONS
+        ).model
+        assert same_bits(again.states, first.states)
+
+
+def test_front_layers_learn_from_training_rows_only():
+    x, y = line(rows=50)
+    x = x * 3 + 7
+    x[4, 1] = np.nan
+    network = tw.Sequential(tw.Impute(), tw.Standardise(), tw.Linear(1))
+    own = (x[:10], y[:10])
+    model = tw.fit(network, x[10:], y[10:], validation=own, **OPTIONS).model
+    np.testing.assert_allclose(model.states["1.mean"], x[10:].mean(0), rtol=1e-12)
+    np.testing.assert_allclose(model.states["1.scale"], x[10:].std(0), rtol=1e-12)
+    assert np.isfinite(model.predict(x)).all()
+    with pytest.raises(DataError, match="nan"):
+        tw.fit(tw.Sequential(tw.Linear(1)), x, y, **OPTIONS)
+    tuned = tw.fit(network, x[:20] * 2, y[:20], start=model, **OPTIONS).model
+    assert same_bits(tuned.states, model.states)

@@ -1,16 +1,35 @@
-"""The options of ``thalweg train``: names, choices and help; defaults come from TableSettings."""
+"""The options of ``thalweg train``: names, choices and help; defaults come from TableSettings.
+
+SPEC is a description as text, such as ``adam`` or ``adam(0.01, beta2=0.99)``.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from thalweg.data.builtin import BUILTIN_NAMES
 from thalweg.descriptions import members
+from thalweg.descriptions.families import FAMILIES
+from thalweg.tabular.choices import normalisation_names
 from thalweg.tabular.settings import TableSettings, activation_names
+from thalweg.training.finishing import STATISTICS
 
 TASKS = ("auto", "classification", "regression")
+_NETWORK = "The network"
+_TRAINING = "Training"
+_SPEC = "SPEC"
+_NUMBER = "NUMBER|SPEC"
+
+
+def _option(name: str, text: str, metavar: str = _SPEC, panel: str = _TRAINING) -> Any:
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel=panel)
+
+
+def _names(family: str) -> str:
+    return ", ".join(members(family)) if family in FAMILIES else ""
+
 
 _DEFAULTS = TableSettings()
 HIDDEN = ",".join(map(str, _DEFAULTS.hidden))
@@ -44,42 +63,128 @@ Drop = Annotated[
     list[str] | None,
     typer.Option("--drop", metavar="COLUMN", help="Leave a column out; give it repeatedly."),
 ]
-Hidden = Annotated[
-    str, typer.Option("--hidden", metavar="SIZES", help="Units of each hidden layer.")
-]
+Hidden = Annotated[str, _option("--hidden", "Units of each hidden layer.", "SIZES", _NETWORK)]
 Activation = Annotated[
     str,
-    typer.Option("--activation", metavar="NAME", help=f"One of {', '.join(activation_names())}."),
+    _option(
+        "--activation",
+        f"After each hidden layer: {', '.join(activation_names())}, as in leaky_relu(0.2).",
+        panel=_NETWORK,
+    ),
+]
+Initialiser = Annotated[
+    str | None,
+    _option(
+        "--initialiser",
+        f"Of the hidden layers' weights: {_names('initialiser')}; by default what the activation "
+        "prefers.",
+        panel=_NETWORK,
+    ),
+]
+Normalise = Annotated[
+    str | None,
+    _option(
+        "--normalise",
+        f"Of each hidden layer, before the activation: {', '.join(normalisation_names())}.",
+        panel=_NETWORK,
+    ),
 ]
 Dropout = Annotated[
     float | None,
-    typer.Option(
-        "--dropout", metavar="SHARE", help="Share of hidden units left out; by default 0.1 or 0.2."
+    _option(
+        "--dropout",
+        "Share of hidden units left out; by default 0.1 or 0.2.",
+        "SHARE",
+        _NETWORK,
     ),
 ]
-Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the training rows at most.")]
+Network = Annotated[
+    str | None,
+    _option(
+        "--network",
+        "The whole network in place of the options above, as in sequential(linear(8), tanh, "
+        "linear(3)), with an output for each class, or one for a number.",
+        panel=_NETWORK,
+    ),
+]
+Loss = Annotated[
+    str | None,
+    _option(
+        "--loss",
+        f"What is minimised: {_names('loss')}; by default cross entropy for classes, squared "
+        "error for numbers.",
+    ),
+]
+Epochs = Annotated[int, _option("--epochs", "Passes over the training rows at most.", "N")]
 Patience = Annotated[
     int,
-    typer.Option(
+    _option(
         "--early-stopping",
-        metavar="EPOCHS",
-        help="Stop after so many epochs without a lower validation loss; 0 never stops, and "
+        "Stop after so many epochs without a lower validation loss; 0 never stops, and "
         "keeps the best epoch.",
+        "EPOCHS",
     ),
 ]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", help="Rows of a batch; by default 16 to 128.")
+    int | None, _option("--batch-size", "Rows of a batch; by default 16 to 128.", "N")
 ]
+Accumulate = Annotated[
+    int, _option("--accumulate", "Batches whose gradients make one update.", "N")
+]
+Optimizer = Annotated[str, _option("--optimizer", f"Update rule: {_names('optimizer')}.")]
 LearningRate = Annotated[
-    float | None,
-    typer.Option("--learning-rate", help="A constant rate; by default one that falls to 0."),
+    str | None,
+    _option(
+        "--learning-rate",
+        f"A constant rate, or a schedule: {_names('schedule')}; by default one that falls to 0.",
+        _NUMBER,
+    ),
 ]
-Optimizer = Annotated[
-    str,
-    typer.Option("--optimizer", metavar="NAME", help=f"One of {', '.join(members('optimizer'))}."),
+Penalty = Annotated[
+    str | None,
+    _option(
+        "--penalty",
+        f"On the weights: {_names('penalty')}; a number is the factor of l2.",
+        _NUMBER,
+    ),
 ]
 Clip = Annotated[
-    float | None, typer.Option("--clip", metavar="NORM", help="Bound of the gradient's norm.")
+    str | None,
+    _option(
+        "--clip",
+        f"Bound on the gradient: {_names('clipping')}; a number is the bound of its norm.",
+        _NUMBER,
+    ),
+]
+ClassWeight = Annotated[
+    str | None,
+    _option(
+        "--class-weight",
+        "balanced, so that all classes count alike, or weights by class, as in {yes: 2, no: 1}.",
+        "WEIGHTS",
+    ),
+]
+Average = Annotated[
+    str | None,
+    _option(
+        "--average",
+        f"Of the weights, used in place of the last ones: {_names('averaging')}; a number is the "
+        "decay of ema.",
+        _NUMBER,
+    ),
+]
+Augment = Annotated[
+    str | None,
+    _option("--augment", f"Random change of training batches: {_names('augmentation')}."),
+]
+Statistics = Annotated[
+    str,
+    _option(
+        "--statistics",
+        "What batch normalisation uses afterwards: running averages, or exact statistics of the "
+        "training rows.",
+        "|".join(STATISTICS),
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Of split, weights, shuffling and dropout.")]
 Out = Annotated[

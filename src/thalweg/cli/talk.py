@@ -6,11 +6,12 @@ import dataclasses
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from thalweg.cli.console import Output, say, say_entry, say_report, tell, tell_notes
 from thalweg.cli.folders import MODEL
-from thalweg.optim.schedules import Schedule
+from thalweg.descriptions.spec import spec_of
+from thalweg.optim.schedules import Cosine, Schedule
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -46,27 +47,25 @@ class Talk:
         say_entry("rows", f"{train} for training, {validation} for validation, {test} for the test")
 
     def plan(self, prepared: PreparedTable, settings: TableSettings) -> None:
-        """The network and how it is trained, in two lines."""
+        """The network and how it is trained, in a few lines."""
         if not self._plain:
             return
+        from thalweg.tabular.fitting import table_network
+
         count = len(prepared.split.train)
-        inputs, outputs = prepared.x.shape[1], prepared.outputs
-        shape = "-".join(map(str, (inputs, *settings.hidden, outputs)))
-        network = settings.network(outputs, count)
-        dropout = settings.dropout_rate(count)
-        extra = f", dropout {dropout:g}" if dropout else ""
+        inputs = prepared.x.shape[1]
+        network = table_network(prepared, settings)
         parameters = network.summary(inputs).parameters
-        say_entry("network", f"{shape}, {settings.activation}{extra}: {parameters:,} parameters")
-        rule = settings.rule(count)
-        rate = rule.learning_rate
-        falling = isinstance(rate, Schedule)
-        value = getattr(rate, "initial", rate)
+        say_entry("network", f"{_built(prepared, settings)}: {parameters:,} parameters")
         say_entry(
             "training",
-            f"{settings.optimizer}, learning rate {value:.2g}"
-            f"{' falling to 0' if falling else ''}, batches of {settings.batch(count)}, "
+            f"{settings.text('optimizer')}, {_rate_text(settings.rule(count).learning_rate)}, "
+            f"batches of {settings.batch(count)}, "
             f"at most {settings.epochs} epochs, seed {settings.seed}",
         )
+        extra = _extras(settings)
+        if extra:
+            say_entry("with", ", ".join(extra))
         say()
 
     def display(self) -> Display | bool:
@@ -90,6 +89,40 @@ class Talk:
             say(f"model     {place / MODEL}")
             words = ("thalweg", "predict", str(place / MODEL), file, "--out", "predictions.csv")
             say(f"use it    {shlex.join(words)}")
+
+
+def _built(prepared: PreparedTable, settings: TableSettings) -> str:
+    """The network in words: its widths and what follows each hidden layer, or its text."""
+    inputs = prepared.x.shape[1]
+    if settings.structure is not None:
+        return f"{inputs} inputs, {settings.text('structure')}"
+    outputs = settings.outputs(prepared.task, prepared.outputs)
+    words = ["-".join(map(str, (inputs, *settings.hidden, outputs)))]
+    words += [settings.text("normalise")] if settings.normalise is not None else []
+    words += [settings.text("activation")]
+    words += [f"initialiser {settings.text('initialiser')}"] if settings.initialiser else []
+    dropout = settings.dropout_rate(len(prepared.split.train))
+    words += [f"dropout {dropout:g}"] if dropout else []
+    return ", ".join(words)
+
+
+def _rate_text(rate: Any) -> str:
+    if isinstance(rate, Cosine) and rate == Cosine(rate.initial):
+        return f"learning rate {rate.initial:.2g} falling to 0"
+    return f"learning rate {spec_of(rate) if isinstance(rate, Schedule) else f'{rate:.2g}'}"
+
+
+def _extras(settings: TableSettings) -> list[str]:
+    """What was chosen beyond the defaults, in words."""
+    names = ("loss", "penalty", "clip", "class_weight", "average", "augment")
+    words = [
+        f"{name.replace('_', ' ')} {settings.text(name)}"
+        for name in names
+        if getattr(settings, name) is not None
+    ]
+    words += [f"updates from {settings.accumulate} batches"] if settings.accumulate > 1 else []
+    words += ["exact statistics"] if settings.statistics == "exact" else []
+    return words
 
 
 def _interrupted(run: TableRun, place: Path) -> str:

@@ -29,13 +29,23 @@ def train(
     drop: options.Drop = None,
     hidden: options.Hidden = options.HIDDEN,
     activation: options.Activation = options.ACTIVATION,
+    initialiser: options.Initialiser = None,
+    normalise: options.Normalise = None,
     dropout: options.Dropout = None,
+    network: options.Network = None,
+    loss: options.Loss = None,
     epochs: options.Epochs = options.EPOCHS,
     early_stopping: options.Patience = options.PATIENCE,
     batch_size: options.BatchSize = None,
-    learning_rate: options.LearningRate = None,
+    accumulate: options.Accumulate = 1,
     optimizer: options.Optimizer = options.OPTIMIZER,
+    learning_rate: options.LearningRate = None,
+    penalty: options.Penalty = None,
     clip: options.Clip = None,
+    class_weight: options.ClassWeight = None,
+    average: options.Average = None,
+    augment: options.Augment = None,
+    statistics: options.Statistics = TableSettings.statistics,
     seed: options.Seed = 0,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
@@ -47,6 +57,9 @@ def train(
 
     Rows are split in training, validation and test rows (60, 20 and 20 %). The model with the
     lowest validation loss is tested beside simple baselines and saved as DIR/model.safetensors.
+
+    SPEC is a name with its settings, such as adam, adam(0.01, beta2=0.99), or
+    sgd(learning_rate=warm_up(then=cosine(0.1), length=5)); docs/reference lists them.
 
     Ctrl-C stops training: what was learned so far is tested and saved, and the exit code is 1.
     A second Ctrl-C gives up at once; --resume goes on with either, bit for bit.
@@ -62,6 +75,16 @@ def train(
         early_stopping=parse_patience(early_stopping),
         clip=clip,
         seed=seed,
+        initialiser=initialiser,
+        normalise=normalise,
+        structure=network,
+        loss=loss,
+        penalty=penalty,
+        class_weight=class_weight,
+        average=average,
+        augment=augment,
+        accumulate=accumulate,
+        statistics=statistics,
     )
     settings.check()
     talk = Talk(json=json, quiet=quiet)

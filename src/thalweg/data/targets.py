@@ -13,6 +13,7 @@ from thalweg.data.inference import Schema
 from thalweg.data.kinds import Column, Kind
 from thalweg.data.plain import listed, plain_number, plain_object, plain_text, plain_texts
 from thalweg.data.readout import read_column
+from thalweg.data.scaled_target import TargetScale
 from thalweg.data.table import Cells, Table, nearest, short
 from thalweg.descriptions import Plain
 from thalweg.errors import DataError, DescriptionError
@@ -215,10 +216,10 @@ class NumberTarget:
         )
 
 
-Target = ClassTarget | NumberTarget
+Target = ClassTarget | NumberTarget | TargetScale
 
 
-def fit_target(table: Table, schema: Schema) -> Target:
+def fit_target(table: Table, schema: Schema) -> ClassTarget | NumberTarget:
     """The target encoder for a schema's task, fitted on all rows of the table."""
     if schema.target is None:
         raise DataError(f"the schema of {schema.origin} has no target; name one")
@@ -229,14 +230,16 @@ def fit_target(table: Table, schema: Schema) -> Target:
 
 
 def target_from_plain(plain: Plain) -> Target:
-    """The target that JSON data describes, of either type.
+    """The target that JSON data describes, of any type.
 
     Raises:
         DescriptionError: Anything missing, unknown or of the wrong type.
     """
     if not isinstance(plain, dict):
         raise DescriptionError(f"target must be an object, got {plain!r:.60}")
-    kind = plain_text(plain.get("type"), "target.type", ("classes", "number"))
+    kind = plain_text(plain.get("type"), "target.type", ("classes", "number", "scale"))
+    if kind == "scale":
+        return TargetScale.from_plain(plain)
     return ClassTarget.from_plain(plain) if kind == "classes" else NumberTarget.from_plain(plain)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from thalweg.data.encoding import TableEncoder
 from thalweg.data.plain import plain_flag, plain_list, plain_object, plain_text
+from thalweg.data.scaled_target import TargetScale
 from thalweg.data.targets import ClassTarget, NumberTarget, target_from_plain
 from thalweg.descriptions import Plain, from_plain, to_plain
 from thalweg.errors import DescriptionError, FileError, SettingError, ThalwegError
@@ -144,8 +145,10 @@ def _check_agreement(model: Model, output_shape: Shape) -> None:
             raise DescriptionError(f"{len(model.classes)} classes for output shape {output_shape}")
     if isinstance(model.target, ClassTarget) and model.target.classes != model.classes:
         raise DescriptionError("the target's classes are not the model's")
-    if isinstance(model.target, NumberTarget) and model.classes is not None:
+    if isinstance(model.target, (NumberTarget, TargetScale)) and model.classes is not None:
         raise DescriptionError("a target of numbers in a model of classes")
+    if isinstance(model.target, TargetScale) and not model.target.fits(output_shape):
+        raise DescriptionError("the target's scale does not fit the network's outputs")
 
 
 def _loss(plain: Plain, *, of_classes: bool) -> Loss:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from thalweg.data.encoding import TableEncoder
+from thalweg.data.scaled_target import TargetScale
 from thalweg.data.table import Note
-from thalweg.data.targets import ClassTarget, NumberTarget
+from thalweg.data.targets import NumberTarget, Target
 from thalweg.descriptions import Plain
 from thalweg.errors import DataError, DTypeError, ShapeError
 from thalweg.graph import Array, Shape, Tensor, as_array, constant
 from thalweg.model.forward import Forward, native_forward
+from thalweg.nn.front import check_rows, takes_missing
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
 from thalweg.nn.paths import any_selects, check_patterns
@@ -41,7 +43,8 @@ class Model:
         classes: the labels of the outputs, for classification.
         single: whether a regression target was one number a row, so that predictions are (N,).
         encoder: how a table becomes inputs, where the model was trained on a table.
-        target: how the target column was encoded, where the model was trained on a table.
+        target: how the target column was encoded, where the model was trained on a table; or how
+            numbers were scaled for training.
         record: how the model was trained (settings, seed, history, scores), as JSON data.
     """
 
@@ -53,7 +56,7 @@ class Model:
     classes: tuple[Label, ...] | None = None
     single: bool = True
     encoder: TableEncoder | None = None
-    target: ClassTarget | NumberTarget | None = None
+    target: Target | None = None
     record: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
 
     def __repr__(self) -> str:
@@ -65,6 +68,12 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         """What copies and other processes get: all but the compiled programs."""
         return {name: value for name, value in self.__dict__.items() if name != "_forward"}
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of parameters, states and outputs."""
+        arrays = (*self.parameters.values(), *self.states.values())
+        return next((array.dtype for array in arrays), np.dtype("float32"))
 
     @cached_property
     def _forward(self) -> Forward:
@@ -85,7 +94,9 @@ class Model:
         if self.encoder is not None and not isinstance(x, (np.ndarray, Tensor, list, tuple)):
             encoded = self.encoder.transform(_as_table(x))
             return encoded.values, encoded.notes
-        return numeric_rows(x, self.input_shape), ()
+        rows = numeric_rows(x, self.input_shape, missing=takes_missing(self.network))
+        check_rows(self.network, self.states, rows, self.dtype)
+        return rows, ()
 
     def outputs(self, x: Any) -> Array:
         """The network's raw outputs, (N, …): net inputs of classes, or scaled numbers."""
@@ -135,7 +146,9 @@ class Model:
         if self.loss.kind == "binary":
             return (predicted >= 0.5).astype(np.int64)
         values = predicted[:, 0] if self.single and predicted.ndim == 2 else predicted
-        return self.target.decode(values) if isinstance(self.target, NumberTarget) else values
+        if isinstance(self.target, (NumberTarget, TargetScale)):
+            return self.target.decode(values)
+        return values
 
     def weights(self, *patterns: str) -> dict[str, Array]:
         """Some of the parameters and states by path, to start another network from.
@@ -193,8 +206,10 @@ def _as_table(x: Any) -> Table:
     return x if isinstance(x, Table) else table_from_frame(x)
 
 
-def numeric_rows(x: Any, shape: Shape | None = None, name: str = "x") -> Array:
-    """Rows as a numeric array (N, …) without NaN or infinity.
+def numeric_rows(
+    x: Any, shape: Shape | None = None, name: str = "x", *, missing: bool = False
+) -> Array:
+    """Rows as a numeric array (N, …) without infinity, and without NaN unless ``missing``.
 
     Raises:
         DataError: text or mixed types, or a value that is not finite, named with row and column.
@@ -211,14 +226,15 @@ def numeric_rows(x: Any, shape: Shape | None = None, name: str = "x") -> Array:
         expected = f"(rows, {', '.join(map(str, shape))})" if shape is not None else "(rows, …)"
         raise ShapeError(f"{name} has shape {array.shape}, expected {expected}")
     if array.dtype.kind == "f":
-        _refuse_nonfinite(array, name)
+        _refuse_nonfinite(array, name, missing=missing)
     return array
 
 
-def _refuse_nonfinite(array: Array, name: str, block: int = 2**20) -> None:
+def _refuse_nonfinite(array: Array, name: str, block: int = 2**20, *, missing: bool) -> None:
     rows = max(1, block // max(1, array[:1].size))
     for start in range(0, len(array), rows):
-        finite = np.isfinite(array[start : start + rows])
+        piece = array[start : start + rows]
+        finite = ~np.isinf(piece) if missing else np.isfinite(piece)
         if not finite.all():
             place = np.unravel_index(int(np.argmin(finite)), finite.shape)
             row, rest = int(place[0]) + start, ", ".join(str(int(item)) for item in place[1:])

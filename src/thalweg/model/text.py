@@ -41,7 +41,7 @@ def _entry(name: str, text: str) -> str:
 
 
 def _predicts(model: Model) -> str:
-    name = f"{model.target.name}: " if model.target is not None else ""
+    name = f"{model.target.name}: " if model.target is not None and model.target.name else ""
     if model.classes is None:
         return f"{name}numbers"
     labels = [str(label) for label in model.classes]

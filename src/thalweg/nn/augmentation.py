@@ -1,4 +1,7 @@
-"""Augmentation of batches of vectors: training rows changed at random, targets with them."""
+"""Augmentation of batches of vectors: training rows changed at random, and their targets with them.
+
+Noise on the inputs alone is a layer, :class:`thalweg.GaussianNoise`, in front of the network.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from thalweg.descriptions import Description, family, make, parts, register, setting
+from thalweg.descriptions import Description, family, make, register, setting
 from thalweg.errors import SettingError
 from thalweg.graph import Tensor, as_tensor
-from thalweg.ops.functions import concatenate, exp, fold_in, log, normal, uniform, where
+from thalweg.ops.functions import concatenate, exp, log, uniform, where
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 """The loss of the network's outputs for targets and weights."""
@@ -101,60 +104,8 @@ class Mixup(Augmentation):
         return Augmented(x * share + _rolled(x) * (1.0 - share), loss)
 
 
-@register("augmentation", "noise")
-@dataclass(frozen=True)
-class InputNoise(Augmentation):
-    """x̃ = x + σ ε, ε ~ N(0, 1) for every element: Gaussian noise on training inputs.
-
-    For squared error small noise acts as a penalty on the outputs' derivatives.
-
-    Args:
-        deviation: σ ≥ 0, in the unit of the inputs.
-
-    Source: Bishop, "Training with noise is equivalent to Tikhonov regularization", 1995.
-
-    >>> InputNoise(0.1).deviation
-    0.1
-    """
-
-    deviation: float = setting(0.1, low=0, help="σ, standard deviation of the noise")
-
-    def __call__(self, x: Tensor, key: Tensor) -> Augmented:
-        """The batch with noise."""
-        return Augmented(x + normal(key, x.shape, x.dtype) * self.deviation)
-
-
-@register("augmentation", "sequence")
-@dataclass(frozen=True)
-class Augmentations(Augmentation):
-    """Several augmentations, one after the other.
-
-    >>> len(Augmentations((InputNoise(0.1), Mixup(0.2))).steps)
-    2
-    """
-
-    steps: tuple[Augmentation, ...] = parts((), family="augmentation", help="what is done in order")
-
-    def __call__(self, x: Tensor, key: Tensor) -> Augmented:
-        """The batch after all of them; their losses are nested."""
-        result = Augmented(x)
-        for place, step in enumerate(self.steps):
-            result = _after(result, step(result.x, fold_in(key, place)))
-        return result
-
-
-def _after(first: Augmented, second: Augmented) -> Augmented:
-    def loss(score: Score, y: Tensor, weights: Tensor | None) -> Tensor:
-        def inner(targets: Tensor, shares: Tensor | None) -> Tensor:
-            return second.loss(score, targets, shares)
-
-        return first.loss(inner, y, weights)
-
-    return Augmented(second.x, loss)
-
-
 def as_augmentation(value: Any) -> Augmentation | None:
-    """An augmentation as it is, several as a sequence, a name, or None.
+    """An augmentation as it is, one by its name, or None.
 
     Raises:
         SettingError: for anything else.
@@ -166,6 +117,4 @@ def as_augmentation(value: Any) -> Augmentation | None:
         return value
     if isinstance(value, str):
         return make("augmentation", value)
-    if isinstance(value, (list, tuple)):
-        return Augmentations(tuple(value))
     raise SettingError(f"augment must be None, a name or an augmentation, got {value!r}")

@@ -12,13 +12,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from thalweg.errors import DataError, SettingError
 from thalweg.graph import Array, Shape
 from thalweg.nn.layer import Layer, Network, blueprint, evaluate
+
+ValueT = TypeVar("ValueT")
 
 BLOCK = 2**20
 """Elements of the rows that are looked at in one piece."""
@@ -265,6 +267,16 @@ def join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+def under(path: str, values: Mapping[str, ValueT]) -> dict[str, ValueT]:
+    """What a layer has among values by path, by name.
+
+    >>> under("0", {"0.mean": 1, "1.mean": 2})
+    {'mean': 1}
+    """
+    start = join(path, "")
+    return {name[len(start) :]: value for name, value in values.items() if name.startswith(start)}
+
+
 def takes_missing(network: Network) -> bool:
     """Whether the first layer of a network takes NaN: :class:`Impute`, or a branch with it.
 
@@ -305,10 +317,7 @@ def check_rows(
         return
 
     def visit(layer: FrontLayer, path: str, given: FrontRows) -> Mapping[str, Array]:
-        start = f"{path}." if path else ""
-        own = {
-            name[len(start) :]: value for name, value in states.items() if name.startswith(start)
-        }
+        own = under(path, states)
         examine(layer, given, own)
         return own
 

@@ -1,39 +1,14 @@
-"""Layers that add Gaussian noise while training, and Gaussian random numbers."""
+"""Layers that add Gaussian noise while training."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from numpy.typing import DTypeLike
+from typing import ClassVar
 
 from thalweg.descriptions import option, register, setting
 from thalweg.graph import Tensor
 from thalweg.nn.layer import Layer, Scope
-from thalweg.ops.functions import cos, fold_in, log, sqrt, uniform
-
-
-def normal(key: Any, shape: int | Sequence[int], dtype: DTypeLike = "float32") -> Tensor:
-    """Gaussian numbers of mean 0 and variance 1: √(-2 log(1 - u)) · cos(2πv), u and v uniform.
-
-    u and v have 24 random bits each, so that no number is beyond √(48 log 2) ≈ 5.77; of true
-    Gaussian numbers one in 10⁸ is.
-
-    Args:
-        key: ``uint32[2]``.
-        shape: of the result.
-        dtype: float32 or float64.
-
-    Source: Box and Muller, "A note on the generation of random normal deviates", 1958.
-
-    >>> from thalweg.ops.random import key_from_seed
-    >>> normal(key_from_seed(0), 1000).numpy().std().round(1)
-    np.float32(1.0)
-    """
-    radius = sqrt(-2.0 * log(1.0 - uniform(fold_in(key, 0), shape, dtype)))
-    return radius * cos(2.0 * math.pi * uniform(fold_in(key, 1), shape, dtype))
+from thalweg.ops.functions import normal
 
 
 @register("layer", "gaussian_noise")

@@ -37,7 +37,8 @@ def normalisation_names() -> tuple[str, ...]:
     >>> "batch_norm" in normalisation_names()
     True
     """
-    return tuple(name for name in members("layer") if name.endswith("_norm"))
+    found = (name for name in members("layer") if name.endswith("_norm"))
+    return tuple(name for name in found if name != "instance_norm")  # rows have no places
 
 
 def read(name: str, family: str, value: Any, *, number: bool = False) -> Any:

@@ -285,10 +285,18 @@ def _record(
         "table": prepared.table.origin,
         "task": prepared.task,
         "split": {"train": train, "validation": validation, "test": held_out},
-        "dropout": settings.dropout_rate(train),
+        "dropout": None if settings.structure is not None else settings.dropout_rate(train),
+        "class_weight": _plain_weights(settings.class_weight),
+        "statistics": settings.statistics,
         "test": _finite(test),
         "baselines": {name: _finite(metrics) for name, metrics in baselines.items()},
     }
+
+
+def _plain_weights(given: str | Mapping[Any, float] | None) -> Plain:
+    if given is None or isinstance(given, str):
+        return given
+    return {str(label): float(weight) for label, weight in given.items()}
 
 
 def _finite(metrics: Metrics) -> dict[str, Plain]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ class Beginning(NamedTuple):
         input_shape: of one row.
         output_shape: of one row.
         digest: of the arrays that came from elsewhere, None where none did.
+        taken: the states among them.
     """
 
     parameters: dict[str, Array]
@@ -34,6 +36,7 @@ class Beginning(NamedTuple):
     input_shape: Shape
     output_shape: Shape
     digest: str | None = None
+    taken: Mapping[str, Array] = MappingProxyType({})
 
 
 def beginning(
@@ -73,8 +76,9 @@ def beginning(
         return Beginning(parameters, states, shape, plan.output_shape)
     given = started(start, plan, dtype)
     parameters |= {path: value for path, value in given.items() if path in parameters}
-    states |= {path: value for path, value in given.items() if path in states}
-    return Beginning(parameters, states, shape, plan.output_shape, _digest(given))
+    taken = {path: value for path, value in given.items() if path in states}
+    states |= taken
+    return Beginning(parameters, states, shape, plan.output_shape, _digest(given), taken)
 
 
 def started(

@@ -39,6 +39,7 @@ from thalweg.training.history import Callback, Display
 from thalweg.training.job import Job, Rows
 from thalweg.training.lbfgs import check_whole_batch
 from thalweg.training.loop import Ended, Loop, Plan, Standing
+from thalweg.training.learning import front_takes_missing, learn_states
 from thalweg.training.nonfinite import explain, replay
 from thalweg.training.recipe import Recipe, check_schedules, initial_slots
 from thalweg.training.result import TrainedRun, trained_run
@@ -98,8 +99,9 @@ def fit(
 
     Args:
         network: a layer such as ``Sequential``, or a function ``(x, scope) -> Tensor``.
-        x: inputs, (N, …), numbers without NaN or infinity; scale them yourself, or use
-            ``fit_table``.
+        x: inputs, (N, …), numbers; NaN only where the network begins with :class:`Impute`. Scale
+            them with a first layer such as :class:`Standardise`, which learns from the training
+            rows, or use ``fit_table``.
         y: targets: labels (N,) of any type, probabilities (N, K), or numbers (N,) or (N, outputs).
         loss: ``cross_entropy``, ``binary_cross_entropy``, ``squared_error``, ``absolute_error``, a
             loss, or a function ``(outputs, targets) -> loss of each row``. By default cross
@@ -111,14 +113,14 @@ def fit(
             labels); a pair ``(x, y)`` is your own, or ``(x, y, weights)``.
         early_stopping: patience in epochs, True (10) or a rule; the best weights are restored.
             Without it the model has the last epoch's weights.
-        stop: other rules that end the run after an epoch: :class:`SmallChange` of the training loss,
+        stop: other rules that end the run after an epoch: :class:`SmallChange` of the loss,
             :class:`SmallGradient`, or several.
         clip: bound of the gradient's global norm, or a clipping.
         penalty: on the weights, added to the loss (``L1``, ``L2``, …), or a number as the factor of
             :class:`L2`. The history's losses are without it.
         average: of the weights (``EMA``, ``SWA``), or a number as the decay of an :class:`EMA`. The
             averages are what is validated, kept by early stopping and left in the model.
-        augment: what changes training batches at random (``Mixup``, ``InputNoise``), or several.
+        augment: what changes training batches at random with their targets (``Mixup``).
         accumulate: batches whose gradients make one update, as if they were one batch; the last
             batches of an epoch may be fewer.
         frozen: parameters and layers that stay as they are, by path or pattern: ``"0"`` is all of
@@ -162,7 +164,8 @@ def fit(
     True
     """
     kind = _float_dtype(dtype)
-    inputs = numeric_rows(x)
+    missing = front_takes_missing(network)
+    inputs = numeric_rows(x, missing=missing)
     _check_call(
         epochs, seed, backend, checkpoint_every, checkpoint_every_updates, resume, checkpoint
     )
@@ -173,7 +176,7 @@ def fit(
     code = fit_targets(targets, loss, begin.output_shape, kind, classes)
     weights = row_weights(sample_weight, len(inputs), kind)
     whole = Rows(inputs, code.encode(targets), weights)
-    rows, held_out = hold_out(whole, code, validation, begin.input_shape, seed)
+    rows, held_out = hold_out(whole, code, validation, begin.input_shape, seed, missing)
     rows = with_class_weights(rows, code, class_weight)
     recipe = Recipe(
         network,
@@ -186,7 +189,8 @@ def fit(
         whole_number("accumulate", accumulate, 1),
         frozen_patterns(frozen, begin.parameters),
     )
-    state = State(begin.parameters, initial_slots(recipe, begin.parameters), begin.states, 0)
+    states = {**learn_states(network, rows.x, begin.states, kind), **begin.taken}
+    state = State(begin.parameters, initial_slots(recipe, begin.parameters), states, 0)
     if isinstance(recipe.optimizer, LBFGS):
         check_whole_batch(recipe, batch_size, len(rows))
         batch_size, shuffle = len(rows), False

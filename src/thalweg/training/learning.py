@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,18 @@ from thalweg.nn.front import (
     join,
     misplaced,
     takes_missing,
+    under,
     visit_front,
 )
 from thalweg.nn.layer import Network, blueprint
 
 
 def learn_states(
-    network: Network, rows: RowSource, states: Mapping[str, Array], dtype: Any = "float32"
+    network: Network,
+    rows: RowSource,
+    states: Mapping[str, Array],
+    dtype: Any = "float32",
+    known: Collection[str] = (),
 ) -> dict[str, Array]:
     """The states with those of the front layers learned, each from what reaches it.
 
@@ -37,6 +42,7 @@ def learn_states(
         rows: training rows only, (N, …), read piece by piece.
         states: the starting states by path.
         dtype: the network's.
+        known: paths of states that came with a start and are kept.
 
     Raises:
         SettingError: a layer that learns from rows stands behind a trained layer.
@@ -53,9 +59,11 @@ def learn_states(
     learned = dict(states)
 
     def visit(layer: FrontLayer, path: str, given: FrontRows) -> Mapping[str, Array]:
-        own: dict[str, Array] = {}
-        if isinstance(layer, Fitted):
-            waiting.pop(path, None)
+        waiting.pop(path, None)
+        declared = under(path, plan.states)
+        own = {name: learned[join(path, name)] for name in declared if join(path, name) in learned}
+        kept = bool(declared) and all(join(path, name) in known for name in declared)
+        if isinstance(layer, Fitted) and not kept:
             own = _in_type(layer.learn(given), kind, path, layer)
             learned.update({join(path, name): value for name, value in own.items()})
         examine(layer, given, own)

@@ -75,6 +75,7 @@ def trained_run(
         code.loss,
         code.classes,
         code.single,
+        target=code.scale,
         record=record,
     )
     timing = Timing(compile_seconds, standing.seconds, state.step)

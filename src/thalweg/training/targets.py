@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from thalweg.data.scaled_target import TargetScale
 from thalweg.descriptions import make
 from thalweg.errors import DataError, ShapeError
 from thalweg.graph import Array, Shape
@@ -23,6 +24,8 @@ class TargetCode:
         classes: labels in the order of the outputs, where targets are labels.
         single: whether numbers came as (N,).
         shape: the shape of a row of encoded targets.
+        dtype: of encoded numbers.
+        scale: how numbers were scaled for training, which predictions undo.
     """
 
     loss: Loss
@@ -30,6 +33,7 @@ class TargetCode:
     single: bool
     shape: Shape
     dtype: np.dtype[Any]
+    scale: TargetScale | None = None
 
     def encode(self, y: Any, name: str = "y") -> Array:
         """Targets as the loss takes them.

@@ -86,7 +86,7 @@ def _class_factors(codes: Array, classes: Sequence[Any], given: Any) -> Array:
 
 
 def hold_out(
-    rows: Rows, code: TargetCode, validation: Any, shape: Shape, seed: int
+    rows: Rows, code: TargetCode, validation: Any, shape: Shape, seed: int, missing: bool = False
 ) -> tuple[Rows, Rows | None]:
     """Training rows and validation rows.
 
@@ -96,6 +96,7 @@ def hold_out(
         validation: as :func:`fit` takes it.
         shape: of one row of inputs.
         seed: of the split.
+        missing: whether rows of your own may hold NaN.
 
     Raises:
         SettingError: no share, pair or triple.
@@ -104,7 +105,9 @@ def hold_out(
     if validation is None:
         return rows, None
     if isinstance(validation, (tuple, list)):
-        return rows, _own_validation(cast("Sequence[Any]", validation), code, shape)
+        return rows, _own_validation(
+            cast("Sequence[Any]", validation), code, shape, missing
+        )
     if isinstance(validation, bool) or not isinstance(validation, (int, float, np.floating)):
         raise SettingError(f"validation must be None, a share or a pair (x, y), got {validation!r}")
     if not 0 < validation < 1:
@@ -128,10 +131,12 @@ def _part(rows: Rows, places: Array) -> Rows:
     return Rows(Chosen(base, places), rows.y[places], weights)
 
 
-def _own_validation(given: Sequence[Any], code: TargetCode, shape: Shape) -> Rows:
+def _own_validation(
+    given: Sequence[Any], code: TargetCode, shape: Shape, missing: bool
+) -> Rows:
     if len(given) not in {2, 3}:
         raise SettingError(f"validation takes (x, y) or (x, y, weights), got {len(given)} parts")
-    x = numeric_rows(given[0], shape, "validation x")
+    x = numeric_rows(given[0], shape, "validation x", missing=missing)
     y = code.encode(given[1], "validation y")
     if len(x) != len(y) or not len(x):
         raise ShapeError(f"validation x has {len(x)} rows, y has {len(y)}; both need the same, ≥ 1")
