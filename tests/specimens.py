@@ -54,8 +54,10 @@ UNREAD: dict[str, set[str]] = {
 }
 """Settings that are read before training or between epochs, not in a step."""
 
-SCORED: dict[str, tuple[tuple[int, ...], str]] = {}
-"""Row shapes of outputs, and kinds of targets, of losses that differ from their kind's."""
+SCORED: dict[str, str] = {
+    "poisson_nll": "counts",
+}
+"""Kinds of targets of losses that differ from their kind's."""
 
 ROWS = 5
 KEY = np.array([1, 2], np.uint32)
@@ -74,6 +76,11 @@ def everyone() -> list[tuple[str, str]]:
 def kin(*families: str) -> list[tuple[str, str]]:
     """Those of some families."""
     return [(family, name) for family, name in everyone() if family in families]
+
+
+def computing() -> list[tuple[str, str]]:
+    """Those that compute something inside a step."""
+    return [pair for pair in kin(*PROGRAMS) if pair not in OUTSIDE]
 
 
 def specimen(family: str, name: str) -> Any:
@@ -185,17 +192,16 @@ def _layer(one: Any, dtype: Any) -> tuple[Callable, list[np.ndarray]]:
 
 def scored(one: Any, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
     """Outputs and targets for a loss."""
-    kinds = {"classes": ((3,), "classes"), "binary": ((2,), "binary"), "numbers": ((2,), "numbers")}
-    shape, kind = SCORED.get(tw.descriptions.name_of(one), kinds[one.kind])
-    outputs = _numbers(dtype, ROWS, *shape)
+    width = 3 if one.kind == "classes" else 2
+    outputs = _numbers(dtype, ROWS, width * one.outputs_per_number)
+    numbers = _numbers(dtype, ROWS, width, seed=1)
     targets = {
         "classes": np.arange(ROWS) % 3,
-        "binary": (_numbers(dtype, ROWS, *shape, seed=1) > 0).astype(dtype),
-        "numbers": _numbers(dtype, ROWS, *shape, seed=1),
-        "counts": (np.arange(ROWS * shape[0]) % 4).reshape(ROWS, *shape).astype(dtype),
-        "column": _numbers(dtype, ROWS, 1, seed=1),
+        "binary": (numbers > 0).astype(dtype),
+        "numbers": numbers,
+        "counts": (np.arange(ROWS * width) % 4).reshape(ROWS, width).astype(dtype),
     }
-    return outputs, targets[kind]
+    return outputs, targets[SCORED.get(tw.descriptions.name_of(one), one.kind)]
 
 
 def _loss(one: Any, dtype: Any) -> tuple[Callable, list[np.ndarray]]:
@@ -295,6 +301,9 @@ PROGRAMS: dict[str, Callable[[Any, Any], tuple[Callable, list[np.ndarray]]]] = {
     "augmentation": _augmentation,
 }
 """What the members of each family compute with tensors."""
+
+OUTSIDE = frozenset({("optimizer", "lbfgs")})
+"""Members of these families that work outside a step."""
 
 STILL = frozenset({"initialiser", "stopping", "branch"})
 """Families whose members compute nothing inside a step."""

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.specimens import everyone
+
+from thalweg.descriptions.spec import parse_spec
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "reference.py"
 
@@ -41,6 +42,14 @@ def test_links_lead_somewhere(pages):
         for file, anchor in re.findall(r"\]\(([\w.]*)#?(\w*)\)", text):
             target = pages[file or name]
             assert not anchor or re.search(rf"^#+ {anchor}$", target, re.MULTILINE), (name, anchor)
+
+
+def test_the_examples_of_text_are_read(pages):
+    lines = [line.strip() for line in pages["README.md"].splitlines() if line.startswith("    ")]
+    assert len(lines) >= 4
+    for line in lines:
+        family = "layer" if line.startswith("sequential") else "optimizer"
+        assert parse_spec(family, line)
 
 
 def test_a_field_shows_what_it_may_be_and_its_default(pages):

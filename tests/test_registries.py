@@ -12,6 +12,7 @@ from tests.specimens import (
     PROGRAMS,
     STILL,
     UNREAD,
+    computing,
     everyone,
     kin,
     layer_case,
@@ -46,7 +47,7 @@ def _each(pairs):
 
 
 EVERY = _each(ALL)
-COMPUTING = _each(kin(*PROGRAMS))
+COMPUTING = _each(computing())
 
 
 def _class(family, name):
@@ -154,8 +155,31 @@ def test_fields_that_depend_on_another_say_so(family, name):
 
 # ------------------------------------------------------------------ documentation
 
-UNSOURCED = frozenset()
-"""Published under one name by so many that no source is to be named."""
+UNSOURCED = {
+    "initialiser": "zeros constant normal uniform auto identity",
+    "layer": "logistic tanh hard_logistic hard_tanh sign identity softmax log_softmax columns "
+    "sequential linear masked_linear sparse_linear min_max standardise impute one_hot "
+    "skip_sequential flatten reshape parallel concatenated",
+    "loss": "squared_error absolute_error cross_entropy binary_cross_entropy log_cosh",
+    "branch": "branch",
+    "schedule": "constant step piecewise inverse_time exponential natural_exponential inverse_root "
+    "linear polynomial geometric sequence scaled product reduce_on_plateau",
+    "optimizer": "sgd",
+    "clipping": "value",
+    "augmentation": "sequence",
+    "stopping": "early small_change small_gradient",
+    "penalty": "sum",
+}
+"""What is so common, or so much this library's own, that no source is to be named."""
+
+
+@EVERY
+def test_published_methods_name_their_source(family, name):
+    text = _class(family, name).__doc__ or ""
+    match = re.search(r"^ *Source: .+", text, re.MULTILINE)
+    assert match or name in UNSOURCED.get(family, "").split(), "write Source: author, title, year"
+    if match:
+        assert re.search(r"(1[89]|20)\d\d", text[match.start() :]), "the source has no year"
 
 
 @EVERY

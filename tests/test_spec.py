@@ -236,9 +236,9 @@ def test_a_number_stands_in_where_it_may():
         (Soup(kind="half-thick", hot=False), 'soup(kind="half-thick", hot=false)'),
         (
             Soup(note="true", names=("a", 'b"\n', "é")),
-            r'soup(names=(a, "b\"\n", "\u00e9"), note="true")',
+            r'soup(names=[a, "b\"\n", "\u00e9"], note="true")',
         ),
-        (Soup(shape=(1,), weights={"a": 1.0}), "soup(shape=(1), weights={a: 1.0})"),
+        (Soup(shape=(1,), weights={"a": 1.0}), "soup(shape=[1], weights={a: 1.0})"),
         (Menu(2.5), "menu(2.5)"),
         (Menu(2.5, (Soup(),)), "menu(2.5, soup)"),
         (

@@ -107,6 +107,12 @@ PAGES = (
         "Random changes of training batches: `tw.fit(..., augment=...)`.",
     ),
     Page(
+        "branches",
+        "Branches of columns",
+        "branch",
+        "The parts of the layer [columns](layers.md#columns): which columns a layer takes.",
+    ),
+    Page(
         "stopping",
         "Early stopping",
         "stopping",
@@ -359,7 +365,7 @@ def _items(blocks: list[str]) -> dict[str, str]:
             name = match[1]
             found[name] = match[2]
         elif name:
-            found[name] += " " + line.strip()
+            found[name] += "\n" + line.strip()
     return found
 
 
@@ -369,6 +375,7 @@ def _paragraph(text: str) -> str:
         head, _, rest = text.partition("\n    ")
         if head.endswith("::"):
             return f"{_markdown(head[:-1])}\n\n```\n{textwrap.dedent('    ' + rest)}\n```"
+    text = _joined_hyphens(text)
     lines = [line.strip() for line in text.strip().splitlines()]
     if all(line.startswith(("- ", "* ")) for line in lines):
         return "\n".join(_markdown(line) for line in lines)
@@ -381,8 +388,13 @@ def _filled(text: str) -> str:
     return re.sub(r"^([-+>#]|\d+\.)(?= )", r"\\\1", filled, flags=re.MULTILINE)
 
 
+def _joined_hyphens(text: str) -> str:
+    """Text whose lines do not end inside a word with a hyphen."""
+    return re.sub(r"(?<=\w-)\n\s*(?=\w)", "", text)
+
+
 def _cell(text: str) -> str:
-    return _markdown(" ".join(text.split())).replace("|", "\\|")
+    return _markdown(" ".join(_joined_hyphens(text).split())).replace("|", "\\|")
 
 
 def _markdown(text: str) -> str:

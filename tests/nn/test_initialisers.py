@@ -31,10 +31,15 @@ from thalweg.nn.initialisers import (
     Constant,
     Fans,
     He,
+    IdentityMatrix,
     Initialiser,
     LeCun,
     Normal,
+    Orthogonal,
+    Sparse,
+    TruncatedNormal,
     Uniform,
+    VarianceScaling,
     Xavier,
     Zeros,
 )
@@ -62,6 +67,10 @@ VARIANCES = [
     (He(mode="outputs"), 2 / 400),
     (LeCun(), 1 / 250),
     (LeCun("uniform"), 1 / 250),
+    (VarianceScaling(3.0, "inputs", "normal"), 3 / 250),
+    (VarianceScaling(3.0, "outputs", "normal"), 3 / 400),
+    (VarianceScaling(3.0, "average", "normal"), 3 / 325),
+    (VarianceScaling(0.5, "average", "uniform"), 0.5 / 325),
     (Auto(), 2 / 650),
 ]
 
@@ -117,7 +126,8 @@ def test_descriptions_survive_json(initialiser):
 
 
 def test_every_registered_initialiser_is_measured_here():
-    measured = {type(item) for item, _ in VARIANCES} | {Zeros, Constant}
+    elsewhere = {Zeros, Constant, TruncatedNormal, Orthogonal, IdentityMatrix, Sparse}
+    measured = {type(item) for item, _ in VARIANCES} | elsewhere
     assert set(members("initialiser").values()) == measured
 
 

@@ -16,11 +16,24 @@ from thalweg.graph.types import TensorType, as_dtype
 from thalweg.nn.functional import logistic, softmax
 from thalweg.nn.losses import (
     AbsoluteError,
+    BinaryBrier,
     BinaryCrossEntropy,
+    Brier,
     CrossEntropy,
     CustomLoss,
+    Focal,
+    GaussianNLL,
+    Hinge,
+    Huber,
+    KLDivergence,
+    LogCosh,
     Loss,
+    MultiClassHinge,
+    MultiClassPerceptronLoss,
+    PerceptronLoss,
+    PoissonNLL,
     SquaredError,
+    TanhCrossEntropy,
     as_loss,
 )
 
@@ -32,6 +45,8 @@ LABELS = RNG.integers(0, 2, (12, 4))
 NUMBERS = RNG.normal(size=(12, 4))
 WEIGHTS = RNG.uniform(0, 2, 12)
 
+COUNTS = RNG.poisson(3, (12, 4))
+
 CASES = {
     "squared_error": (SquaredError(), NUMBERS),
     "squared_error half_sum": (SquaredError("half_sum"), NUMBERS),
@@ -40,6 +55,33 @@ CASES = {
     "cross_entropy probabilities": (CrossEntropy(), SHARES),
     "binary_cross_entropy labels": (BinaryCrossEntropy(), LABELS),
     "binary_cross_entropy probabilities": (BinaryCrossEntropy(), SHARES),
+    "huber": (Huber(0.7), NUMBERS),
+    "log_cosh": (LogCosh(), NUMBERS),
+    "gaussian_nll": (GaussianNLL(), NUMBERS[:, :2]),
+    "gaussian_nll softplus": (GaussianNLL("softplus", 0.1, full=True), NUMBERS[:, :2]),
+    "poisson_nll": (PoissonNLL(), COUNTS),
+    "poisson_nll softplus": (PoissonNLL("softplus", full=True), COUNTS),
+    "cross_entropy smoothed indices": (CrossEntropy(0.2), CLASSES),
+    "cross_entropy smoothed probabilities": (CrossEntropy(0.2), SHARES),
+    "cross_entropy shared indices": (CrossEntropy(0.2, "share"), CLASSES),
+    "cross_entropy shared probabilities": (CrossEntropy(0.2, "share"), SHARES),
+    "binary_cross_entropy smoothed": (BinaryCrossEntropy(0.2), LABELS),
+    "binary_cross_entropy shared": (BinaryCrossEntropy(0.2, "share"), LABELS),
+    "kl_divergence probabilities": (KLDivergence(), SHARES),
+    "kl_divergence indices": (KLDivergence(), CLASSES),
+    "focal": (Focal(), CLASSES),
+    "focal root": (Focal(0.5), CLASSES),
+    "brier indices": (Brier(), CLASSES),
+    "brier probabilities": (Brier("mean"), SHARES),
+    "binary_brier": (BinaryBrier(), SHARES),
+    "hinge": (Hinge(), LABELS),
+    "hinge squared": (Hinge(squared=True, margin=2.0), LABELS),
+    "perceptron": (PerceptronLoss(), LABELS),
+    "tanh_cross_entropy": (TanhCrossEntropy(), LABELS),
+    "multi_class_hinge": (MultiClassHinge(), CLASSES),
+    "multi_class_hinge sum": (MultiClassHinge("sum", margin=2.0), CLASSES),
+    "multi_class_hinge squares": (MultiClassHinge("sum", squared=True), CLASSES),
+    "multi_class_perceptron": (MultiClassPerceptronLoss(), CLASSES),
 }
 every = pytest.mark.parametrize("name", CASES)
 
@@ -89,7 +131,8 @@ def test_weights_of_nothing_but_zeros_give_zero_loss_and_gradient(name):
 @every
 def test_derivatives_agree_with_difference_quotients(name):
     loss, targets = CASES[name]
-    order = 1 if name == "absolute_error" else 2
+    kinked = {"absolute_error", "huber", "hinge squared", "multi_class_hinge squares"}
+    order = 1 if name in kinked else 2
     check_gradients(lambda z: loss(z, targets, WEIGHTS), Z, order=order)
 
 

@@ -47,6 +47,9 @@ class InPlace:
         self.calls.append("load")
         self.inner.load(copied(state))
 
+    def adjust(self, settings):
+        self.inner.adjust(settings)
+
     def run(self, steps, sums, seconds):
         before = self.inner.state()
         stretch = self.inner.run(steps[:3], sums, seconds=60.0)

@@ -35,9 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             tell("error", "interrupted; what was measured so far follows")
             code = 1
+    if options.keep:
+        report = kept(report, options)
     say(terminal(report))
     write(report, options)
     return code
+
+
+def kept(report: Report, options: Options) -> Report:
+    """The report with the parts of the folder's former one that were not measured now."""
+    place = (options.out or Path()) / f"{NAME}.json"
+    if not place.exists():
+        return report
+    former = Report.from_plain(json.loads(place.read_text(encoding="utf-8")))
+    former.rows = report.rows or former.rows
+    former.cells = report.cells or former.cells
+    former.features = report.features or former.features
+    return former
 
 
 def _progress(line: str) -> None:

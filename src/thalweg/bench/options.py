@@ -14,7 +14,14 @@ from thalweg.bench.protocol import Protocol
 from thalweg.errors import SettingError
 from thalweg.training.backends import BACKENDS
 
-QUICK = {"cases": "30-64-64-2", "rounds": 3, "seconds": 0.1, "grid": "none", "grid_rounds": 3}
+QUICK = {
+    "cases": "30-64-64-2",
+    "rounds": 3,
+    "seconds": 0.1,
+    "grid": "none",
+    "grid_rounds": 3,
+    "features": "none",
+}
 OWN = "thalweg"
 
 
@@ -32,6 +39,8 @@ class Options:
         backend: thalweg's.
         epochs: of the column with the total.
         out: folder for the files, if any.
+        features: whether features of training are measured.
+        keep: whether what the folder's report holds and is not measured now stays in it.
     """
 
     cases: tuple[Case, ...]
@@ -43,6 +52,8 @@ class Options:
     backend: str
     epochs: int
     out: Path | None
+    features: bool = True
+    keep: bool = False
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--epochs", type=int, default=10, help="of the column with the total (%(default)s)")
     add("--out", type=Path, metavar="DIR", help="write benchmarks.md, .json and .svg there")
+    add("--features", choices=("all", "none"), default="all", help="of training (%(default)s)")
+    add("--keep", action="store_true", help="keep in DIR's report what is not measured now")
     add("--quick", action="store_true", help="one small network, no grid, short rounds")
     return parser
 
@@ -97,6 +110,8 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Options, tuple[str, .
         given.backend,
         given.epochs,
         given.out,
+        given.features == "all",
+        given.keep,
     )
     _check_out(options.out)
     wanted = chosen_peers("--grid-peers", given.grid_peers)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
 
 from thalweg.bench.cases import TARGETS, Case, Target
+from thalweg.bench.features import FeatureRow
 from thalweg.bench.machine import Machine
 
 MEASURED, DIFFERENT, ABSENT, FAILED = "measured", "losses differ", "not installed", "failed"
@@ -92,6 +93,7 @@ class Report:
         titles: libraries' names for tables, in order.
         notes: how each is used.
         import_seconds: of ``import thalweg`` in a fresh process.
+        features: what features of training add to a step.
     """
 
     machine: Machine
@@ -101,6 +103,7 @@ class Report:
     titles: dict[str, str]
     notes: dict[str, str]
     import_seconds: float
+    features: list[FeatureRow] = field(default_factory=list[FeatureRow])
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -110,7 +113,39 @@ class Report:
                 if row.timed:
                     plain["step_seconds"] = row.step_seconds
                     plain["gflops"] = row.rate / 1e9
+        found["features"] = [row.plain() for row in self.features]
         return found
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Report:
+        """The report that :meth:`plain` gave."""
+        machine = dict(plain["machine"])
+        machine["peak"] = {int(threads): rate for threads, rate in machine["peak"].items()}
+        return cls(
+            Machine(**machine),
+            plain["settings"],
+            [_row(row) for row in plain["rows"]],
+            [_row(row) for row in plain["cells"]],
+            plain["titles"],
+            plain["notes"],
+            plain["import_seconds"],
+            [_made(FeatureRow, row) for row in plain.get("features", [])],
+        )
+
+
+def _row(plain: dict[str, Any]) -> Row:
+    case = plain["case"]
+    made = _made(Row, plain)
+    made.case = Case(**{**case, "widths": tuple(case["widths"])})
+    return made
+
+
+R = TypeVar("R")
+
+
+def _made(kind: type[R], plain: dict[str, Any]) -> R:
+    names = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in plain.items() if name in names})
 
 
 def find(rows: list[Row], case: Case, peer: str, threads: int) -> Row | None:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from thalweg.bench.cases import Case, grid_cases
+from thalweg.bench.features import measure_features
 from thalweg.bench.machine import describe, peak
 from thalweg.bench.options import Options
 from thalweg.bench.peers import Peer, all_peers, version_of
@@ -102,6 +103,11 @@ def fill(
     workers = Workers(options.backend, folder)
     for case in options.cases:
         report.rows += case_rows(case, options, peers, workers, tell)
+    if options.features:
+        protocol = options.protocol
+        report.features = measure_features(
+            options.threads, protocol.rounds, protocol.seconds / 2, tell
+        )
     cells = grid_cases(options.grid)
     entries = present(grid_peers, options.threads, peers)
     try:

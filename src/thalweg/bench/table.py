@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from thalweg.bench.cases import CACHED_START, COLD_START, IMPORT, Case
+from thalweg.bench.features import FeatureRow
 from thalweg.bench.results import Report, Row, ratio, targets
 
 MISSING = "–"
@@ -57,6 +58,7 @@ def markdown(report: Report, picture: str = "") -> str:
         _opening(report),
         _target_table(report),
         *(_case_section(report, case) for case in _cases(report.rows)),
+        _feature_section(report),
         _grid_section(report, picture),
         _thread_section(report),
         _notes(report),
@@ -297,6 +299,41 @@ def _thread_section(report: Report) -> str:
     )
 
 
+def _feature_section(report: Report) -> str:
+    """What features add to the plain step, each with as many threads as it."""
+    rows = report.features
+    if not rows:
+        return ""
+    counts = list(dict.fromkeys(row.threads for row in rows))
+    header = ["784-256-128-10, batch 128", "aim"]
+    for count in counts:
+        header += [f"step, {_threads(count)}", "× plain"]
+    lines: list[list[str]] = []
+    for name in dict.fromkeys(row.name for row in rows):
+        own = {row.threads: row for row in rows if row.name == name}
+        most = next(iter(own.values())).most
+        line = [name, f"≤ {most:g}" if most else MISSING]
+        for count in counts:
+            line += _feature_cells(rows, own[count]) if count in own else [MISSING, MISSING]
+        lines.append(line)
+    return (
+        "## Features of training\n\nEach way of training in turn in one process, round after "
+        "round; ratios to the plain step with as many threads, bold beyond the aim.\n\n"
+    ) + grid_table(header, lines)
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _feature_cells(rows: Sequence[FeatureRow], row: FeatureRow) -> list[str]:
+    plain = next(r for r in rows if r.threads == row.threads)
+    share = row.step_seconds / plain.step_seconds
+    text = f"{share:.2f}"
+    beyond = row.most is not None and share > row.most
+    return [seconds_text(row.step_seconds), f"**{text}**" if beyond else text]
+
+
 def _notes(report: Report) -> str:
     lines = [f"- {report.titles[name]}: {note}." for name, note in report.notes.items()]
     return "\n".join(
@@ -321,6 +358,9 @@ def terminal(report: Report) -> str:
         lines += ["", case.name]
         for row in (row for row in report.rows if row.case == case):
             lines.append(_terminal_line(report, row))
+    for row in report.features:
+        time, share = _feature_cells(report.features, row)
+        lines.append(f"  {row.name:<24} {_threads(row.threads):<10} {time:>8} {share}")
     found = targets(report.rows)
     lines += ["", "targets"] if found else []
     for target, reached in found:

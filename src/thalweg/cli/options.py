@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from thalweg.data.builtin import BUILTIN_NAMES
+from thalweg.data.encoding import CATEGORIES
 from thalweg.descriptions import members
-from thalweg.descriptions.families import FAMILIES
 from thalweg.tabular.choices import normalisation_names
 from thalweg.tabular.settings import TableSettings, activation_names
 from thalweg.training.finishing import STATISTICS
@@ -28,7 +28,7 @@ def _option(name: str, text: str, metavar: str = _SPEC, panel: str = _TRAINING) 
 
 
 def _names(family: str) -> str:
-    return ", ".join(members(family)) if family in FAMILIES else ""
+    return ", ".join(name for name in members(family) if name != "early")
 
 
 _DEFAULTS = TableSettings()
@@ -62,6 +62,14 @@ Kinds = Annotated[
 Drop = Annotated[
     list[str] | None,
     typer.Option("--drop", metavar="COLUMN", help="Leave a column out; give it repeatedly."),
+]
+Categories = Annotated[
+    str,
+    typer.Option(
+        "--categories",
+        metavar="|".join(CATEGORIES),
+        help="How categories reach the network: an input for each, or a learned vector for each.",
+    ),
 ]
 Hidden = Annotated[str, _option("--hidden", "Units of each hidden layer.", "SIZES", _NETWORK)]
 Activation = Annotated[
@@ -124,6 +132,10 @@ Patience = Annotated[
         "keeps the best epoch.",
         "EPOCHS",
     ),
+]
+Stop = Annotated[
+    str | None,
+    _option("--stop", f"Another rule that ends training: {_names('stopping')}."),
 ]
 BatchSize = Annotated[
     int | None, _option("--batch-size", "Rows of a batch; by default 16 to 128.", "N")

@@ -114,7 +114,7 @@ def _rate_text(rate: Any) -> str:
 
 def _extras(settings: TableSettings) -> list[str]:
     """What was chosen beyond the defaults, in words."""
-    names = ("loss", "penalty", "clip", "class_weight", "average", "augment")
+    names = ("loss", "penalty", "clip", "class_weight", "average", "augment", "stop")
     words = [
         f"{name.replace('_', ' ')} {settings.text(name)}"
         for name in names

@@ -27,6 +27,7 @@ def train(
     task: options.Task = "auto",
     kind: options.Kinds = None,
     drop: options.Drop = None,
+    categories: options.Categories = "one_hot",
     hidden: options.Hidden = options.HIDDEN,
     activation: options.Activation = options.ACTIVATION,
     initialiser: options.Initialiser = None,
@@ -36,6 +37,7 @@ def train(
     loss: options.Loss = None,
     epochs: options.Epochs = options.EPOCHS,
     early_stopping: options.Patience = options.PATIENCE,
+    stop: options.Stop = None,
     batch_size: options.BatchSize = None,
     accumulate: options.Accumulate = 1,
     optimizer: options.Optimizer = options.OPTIMIZER,
@@ -85,12 +87,13 @@ def train(
         augment=augment,
         accumulate=accumulate,
         statistics=statistics,
+        stop=stop,
     )
     settings.check()
     talk = Talk(json=json, quiet=quiet)
     place = _place(file, out, resume=resume)
     with claimed(place):
-        prepared = _prepared(file, target, task, kind or (), drop or (), seed)
+        prepared = _prepared(file, target, task, kind or (), drop or (), categories, seed)
         talk.table(prepared)
         _check_place(place, prepared, overwrite=overwrite, resume=resume)
         talk.plan(prepared, settings)
@@ -158,7 +161,13 @@ def _place(file: str, out: str | None, *, resume: bool) -> Path:
 
 
 def _prepared(
-    file: str, target: str | None, task: str, kinds: Sequence[str], drop: Sequence[str], seed: int
+    file: str,
+    target: str | None,
+    task: str,
+    kinds: Sequence[str],
+    drop: Sequence[str],
+    categories: str,
+    seed: int,
 ) -> PreparedTable:
     from thalweg.tabular import open_table, prepare_table
 
@@ -166,7 +175,15 @@ def _prepared(
     if target is None:
         target = _default_target(file, table.names)
     wanted = cast("Any", task)
-    return prepare_table(table, target, task=wanted, kinds=parse_kinds(kinds), drop=drop, seed=seed)
+    return prepare_table(
+        table,
+        target,
+        task=wanted,
+        kinds=parse_kinds(kinds),
+        drop=drop,
+        categories=categories,
+        seed=seed,
+    )
 
 
 def _default_target(file: str, names: Sequence[str]) -> str:

@@ -241,13 +241,13 @@ class CategoryEncoder:
     other: bool
 
     @classmethod
-    def fit(cls, table: Table, column: Column) -> CategoryEncoder:
-        """The categories over all rows of the table, the most common 100 of them, sorted."""
+    def fit(cls, table: Table, column: Column, most: int = MAX_LEVELS) -> CategoryEncoder:
+        """The categories over all rows of the table, the most common of them, sorted."""
         levels = levels_of(table.column(column.name))
-        order = np.argsort(-levels.counts(), kind="stable")[:MAX_LEVELS]
+        order = np.argsort(-levels.counts(), kind="stable")[:most]
         kept = tuple(sorted(levels.texts[index] for index in order))
         missing = levels.filled < len(levels.codes)
-        return cls(column.name, kept, missing, len(levels.texts) > MAX_LEVELS)
+        return cls(column.name, kept, missing, len(levels.texts) > most)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -258,6 +258,14 @@ class CategoryEncoder:
 
     def transform(self, table: Table) -> Block:
         """Zeros with a one for each row's category, of shape (rows, features)."""
+        places, notes = self.places(table)
+        width = len(self.features)
+        block = np.zeros((len(places), width + 1), dtype=np.float32)
+        block[np.arange(len(places)), places] = 1
+        return block[:, :width], notes
+
+    def places(self, table: Table) -> tuple[NDArray[np.int64], list[Note]]:
+        """Which of the features each row has, of shape (rows,); as many as there are for none."""
         levels = levels_of(table.column(self.name))
         place = {level: index for index, level in enumerate(self.levels)}
         width = len(self.features)
@@ -265,13 +273,11 @@ class CategoryEncoder:
         missing = len(self.levels) if self.missing else width
         targets = [place.get(text, other) for text in levels.texts]
         spread = levels.spread(np.array(targets, dtype=np.int64), missing)
-        block = np.zeros((len(spread), width + 1), dtype=np.float32)
-        block[np.arange(len(spread)), spread] = 1
         unseen = [index for index, text in enumerate(levels.texts) if text not in place]
         notes = self._unseen_notes(table, levels.codes, levels.texts, unseen)
         if not self.missing:
             notes += _missing_notes(table, self.name, levels.codes < 0, "no category")
-        return block[:, :width], notes
+        return spread, notes
 
     def _unseen_notes(
         self, table: Table, codes: NDArray[np.int32], texts: list[str], unseen: list[int]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from thalweg.data.codes import CodeEncoder
 from thalweg.data.encoders import BooleanEncoder, CategoryEncoder, Encoder, NumberEncoder
 from thalweg.data.inference import Schema
 from thalweg.data.kinds import Column, Kind
@@ -20,15 +21,19 @@ from thalweg.data.plain import listed, plain_list, plain_object, plain_text, pla
 from thalweg.data.table import Note, Table, nearest
 from thalweg.data.targets import ClassTarget, NumberTarget, Target, fit_target, target_from_plain
 from thalweg.descriptions import Plain
-from thalweg.errors import ColumnError, DataError, DescriptionError
+from thalweg.errors import ColumnError, DataError, DescriptionError, SettingError
 
 LIMIT = 10.0
 """Standardised inputs are cut at this many standard deviations."""
 
-_DECODERS: dict[str, Callable[[Plain, str], Encoder]] = {
+CATEGORIES = ("one_hot", "embedding")
+"""How categories reach the network: an input for each, or a number for which it learns a vector."""
+
+_DECODERS: dict[str, Callable[[Plain, str], Encoder | CodeEncoder]] = {
     "number": NumberEncoder.from_plain,
     "boolean": BooleanEncoder.from_plain,
     "category": CategoryEncoder.from_plain,
+    "code": CodeEncoder.from_plain,
 }
 
 
@@ -48,24 +53,32 @@ class TableEncoder:
     in a table or not, without a word.
     """
 
-    encoders: tuple[Encoder, ...]
+    encoders: tuple[Encoder | CodeEncoder, ...]
     ignored: tuple[str, ...] = ()
 
     @classmethod
     def fit(
-        cls, table: Table, schema: Schema, rows: Sequence[int] | NDArray[Any] | None = None
+        cls,
+        table: Table,
+        schema: Schema,
+        rows: Sequence[int] | NDArray[Any] | None = None,
+        categories: str = "one_hot",
     ) -> TableEncoder:
         """Encoders fitted on the given rows only (all, where none are given).
 
+        ``categories`` is ``one_hot``, or ``embedding`` for numbers that name categories.
+
         Raises:
+            SettingError: Another word for categories.
             ColumnError: The table lacks a column of the schema.
             DataError: No rows, or no column to encode.
         """
+        check_categories(categories)
         chosen = table if rows is None else table.select(_names(schema)).take(rows)
         if not len(chosen) or not schema.inputs:
             what = "rows" if schema.inputs else "columns"
             raise DataError(f"{table.origin}: no {what} to learn the encoding from")
-        encoders = tuple(_fit_column(chosen, column) for column in schema.inputs)
+        encoders = tuple(_fit_column(chosen, column, categories) for column in schema.inputs)
         known = [column.name for column in schema.columns if not column.used]
         return cls(encoders, tuple(known + ([schema.target.name] if schema.target else [])))
 
@@ -78,6 +91,16 @@ class TableEncoder:
     def feature_names(self) -> tuple[str, ...]:
         """The names of the inputs: ``age``, ``age is missing``, ``sex=Female``, ..."""
         return tuple(name for encoder in self.encoders for name in encoder.features)
+
+    @cached_property
+    def codes(self) -> dict[int, int]:
+        """The inputs that number categories, by place, and how many numbers each of them has."""
+        found, place = dict[int, int](), 0
+        for encoder in self.encoders:
+            if isinstance(encoder, CodeEncoder):
+                found[place] = encoder.count
+            place += len(encoder.features)
+        return found
 
     def transform(self, table: Table) -> Encoded:
         """The inputs for every row of a table, whose columns are found by name, in any order.
@@ -126,7 +149,7 @@ class TableEncoder:
             DescriptionError: A missing, unknown or ill-typed entry, named by its place.
         """
         found = plain_object(plain, ("columns", "ignored"), "table")
-        encoders: list[Encoder] = []
+        encoders: list[Encoder | CodeEncoder] = []
         for index, item in enumerate(plain_list(found["columns"], "table.columns")):
             where = f"table.columns[{index}]"
             kind = item.get("type") if isinstance(item, dict) else item
@@ -137,12 +160,24 @@ class TableEncoder:
         return cls(tuple(encoders), plain_texts(found["ignored"], "table.ignored"))
 
 
+def check_categories(categories: str) -> None:
+    """Refuse what is none of :data:`CATEGORIES`.
+
+    Raises:
+        SettingError: naming the choices.
+    """
+    if categories not in CATEGORIES:
+        raise SettingError(f"categories = {categories!r:.60} is not one of {', '.join(CATEGORIES)}")
+
+
 def _names(schema: Schema) -> list[str]:
     return [column.name for column in schema.inputs]
 
 
-def _fit_column(table: Table, column: Column) -> Encoder:
+def _fit_column(table: Table, column: Column, categories: str) -> Encoder | CodeEncoder:
     if column.kind == Kind.CATEGORY:
+        if categories == "embedding":
+            return CodeEncoder.fit(table, column)
         return CategoryEncoder.fit(table, column)
     if column.kind == Kind.BOOLEAN:
         return BooleanEncoder.fit(table, column)
@@ -150,12 +185,14 @@ def _fit_column(table: Table, column: Column) -> Encoder:
 
 
 __all__ = [
+    "CATEGORIES",
     "LIMIT",
     "ClassTarget",
     "Encoded",
     "NumberTarget",
     "TableEncoder",
     "Target",
+    "check_categories",
     "fit_target",
     "target_from_plain",
 ]

@@ -232,7 +232,7 @@ def _text(where: str, value: Any) -> str:
     if isinstance(value, Description):
         return spec_of(value)
     if isinstance(value, (list, tuple)):
-        return f"({', '.join(_text(where, item) for item in cast('list[Any]', value))})"
+        return f"[{', '.join(_text(where, item) for item in cast('list[Any]', value))}]"
     if isinstance(value, dict):
         pairs = cast("dict[Any, Any]", value).items()
         return "{" + ", ".join(f"{_quoted(key)}: {_text(where, item)}" for key, item in pairs) + "}"

@@ -8,11 +8,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from numpy.typing import NDArray
+
 from thalweg.data.metrics import Metrics
 from thalweg.data.relations import Task
-from thalweg.data.targets import ClassTarget
-from thalweg.descriptions import Plain
-from thalweg.errors import NonFiniteError, SettingError
+from thalweg.data.targets import ClassTarget, NumberTarget
+from thalweg.descriptions import Description, Plain, to_plain
+from thalweg.errors import NonFiniteError, SettingError, ShapeError
 from thalweg.model import Model
 from thalweg.nn.initialisers import Initialiser
 from thalweg.nn.layer import Layer, blueprint
@@ -23,9 +25,10 @@ from thalweg.tabular.judging import judge, judge_baselines
 from thalweg.tabular.preparing import FRACTIONS, PreparedTable, prepare_table
 from thalweg.tabular.run import TableRun
 from thalweg.tabular.settings import TableSettings
+from thalweg.tabular.vectors import with_vectors
 from thalweg.training.fit import TrainedRun, fit
 from thalweg.training.history import Callback, Display
-from thalweg.training.stopping import EarlyStopping
+from thalweg.training.stopping import EarlyStopping, Stopping, as_stopping
 
 
 def fit_table(
@@ -43,6 +46,7 @@ def fit_table(
     learning_rate: float | str | Schedule | None = None,
     optimizer: str | Optimizer = TableSettings.optimizer,
     early_stopping: int | bool | EarlyStopping | None = TableSettings.early_stopping,
+    stop: str | Stopping | None = None,
     clip: Any = None,
     initialiser: str | Initialiser | None = None,
     normalise: str | Layer | None = None,
@@ -54,6 +58,7 @@ def fit_table(
     augment: Any = None,
     accumulate: int = 1,
     statistics: str = TableSettings.statistics,
+    categories: str = "one_hot",
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -85,6 +90,7 @@ def fit_table(
         learning_rate: number or schedule; None chooses a cosine that suits the batches.
         optimizer: name or optimiser.
         early_stopping: patience in epochs, a rule, or None.
+        stop: a rule beside it that ends training, such as ``"small_change(0.001)"``.
         clip: bound of the gradient's norm, or a clipping.
         initialiser: of the hidden layers' weights; None is what the activation prefers.
         normalise: a layer behind each hidden Linear (``"batch_norm"``, ``"layer_norm"``, …), or
@@ -99,6 +105,8 @@ def fit_table(
         accumulate: batches whose gradients make one update.
         statistics: what batch normalisation uses afterwards: ``running`` averages, or ``exact``
             statistics of all training rows.
+        categories: how they reach the network: ``one_hot``, an input for each; or ``embedding``, a
+            vector for each that is learned, of √categories numbers.
         fractions: shares of training, validation and test rows; they add up to 1.
         seed: of the split, the starting weights, the shuffling and dropout.
         checkpoint: a file kept up to date, to resume from.
@@ -140,10 +148,18 @@ def fit_table(
         augment=augment,
         accumulate=accumulate,
         statistics=statistics,
+        stop=stop,
     )
     settings.check()
     prepared = prepare_table(
-        source, target, task=task, kinds=kinds, drop=drop, fractions=fractions, seed=seed
+        source,
+        target,
+        task=task,
+        kinds=kinds,
+        drop=drop,
+        categories=categories,
+        fractions=fractions,
+        seed=seed,
     )
     return fit_prepared(
         prepared,
@@ -168,7 +184,7 @@ def fit_prepared(
 ) -> TableRun:
     """Train on a table that :func:`prepare_table` gave; see :func:`fit_table`."""
     train, validation, _ = prepared.split
-    x, y = prepared.x, prepared.y
+    x, y = prepared.x, _targets(prepared, settings)
     network = table_network(prepared, settings)
     classes = range(prepared.outputs) if prepared.task == "classification" else None
     try:
@@ -184,6 +200,7 @@ def fit_prepared(
             epochs=settings.epochs,
             validation=(x[validation], y[validation]) if len(validation) else None,
             early_stopping=settings.early_stopping,
+            stop=settings.stop,
             clip=settings.clip,
             penalty=settings.penalty,
             average=settings.average,
@@ -201,7 +218,7 @@ def fit_prepared(
         if error.run is not None:
             error.run = _table_run(error.run, prepared, settings, {}, {})
         raise
-    model = _named(run.model, prepared)
+    model = _named(run.model, prepared, settings)
     return _table_run(run, prepared, settings, judge(model, prepared), judge_baselines(prepared))
 
 
@@ -209,17 +226,20 @@ def table_network(prepared: PreparedTable, settings: TableSettings) -> Layer:
     """The network for a table.
 
     Raises:
-        SettingError: a network of one's own that has another number of outputs.
+        SettingError: a layer that does not take its input, or another number of outputs.
     """
     outputs = settings.outputs(prepared.task, prepared.outputs)
     network = settings.network(outputs, len(prepared.split.train))
-    if settings.structure is not None:
+    network = with_vectors(network, prepared.encoder)
+    try:
         found = blueprint(network, prepared.x.shape[1:]).output_shape
-        if found != (outputs,):
-            raise SettingError(
-                f"the network has outputs of shape {found}, the target {prepared.target.name!r} "
-                f"needs ({outputs},): end the network with linear({outputs})"
-            )
+    except ShapeError as error:
+        raise SettingError(f"the network does not fit the table: {error}") from error
+    if found != (outputs,):
+        raise SettingError(
+            f"the network has outputs of shape {found}, the target {prepared.target.name!r} "
+            f"needs ({outputs},): end the network with linear({outputs})"
+        )
     return network
 
 
@@ -247,10 +267,22 @@ def class_weights(
     return {places[str(label)]: weight for label, weight in given.items()}
 
 
-def _named(model: Model, prepared: PreparedTable) -> Model:
+def _keeps_unit(prepared: PreparedTable, settings: TableSettings) -> bool:
+    """Whether the loss takes numbers as they are, such as counts."""
+    return not settings.objective(prepared.task).standardised
+
+
+def _targets(prepared: PreparedTable, settings: TableSettings) -> NDArray[Any]:
+    """The targets of all rows as the loss takes them."""
+    return prepared.values if _keeps_unit(prepared, settings) else prepared.y
+
+
+def _named(model: Model, prepared: PreparedTable, settings: TableSettings) -> Model:
     """The model with the table's columns and classes."""
     target = prepared.target
     classes = target.classes if isinstance(target, ClassTarget) else None
+    if isinstance(target, NumberTarget) and _keeps_unit(prepared, settings):
+        target = dataclasses.replace(target, mean=0.0, scale=1.0)
     return dataclasses.replace(model, encoder=prepared.encoder, target=target, classes=classes)
 
 
@@ -263,7 +295,7 @@ def _table_run(
 ) -> TableRun:
     record = {**run.model.record, **_record(prepared, settings, test, baselines)}
     return TableRun(
-        dataclasses.replace(_named(run.model, prepared), record=record),
+        dataclasses.replace(_named(run.model, prepared, settings), record=record),
         run.history,
         run.timing,
         prepared,
@@ -288,9 +320,15 @@ def _record(
         "dropout": None if settings.structure is not None else settings.dropout_rate(train),
         "class_weight": _plain_weights(settings.class_weight),
         "statistics": settings.statistics,
+        "early_stopping": _plain(as_stopping(settings.early_stopping)),
+        "stop": _plain(settings.stop),
         "test": _finite(test),
         "baselines": {name: _finite(metrics) for name, metrics in baselines.items()},
     }
+
+
+def _plain(rule: Any) -> Plain:
+    return to_plain(rule) if isinstance(rule, Description) else None
 
 
 def _plain_weights(given: str | Mapping[Any, float] | None) -> Plain:

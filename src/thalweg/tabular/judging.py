@@ -51,7 +51,7 @@ def judge_baselines(prepared: PreparedTable) -> dict[str, Metrics]:
     train, test = prepared.split.train, prepared.split.test
     if not len(test):
         return {}
-    x, y = prepared.x, prepared.values
+    x, y = prepared.simple, prepared.values
     judge_simple = (
         classification_baselines if prepared.task == "classification" else regression_baselines
     )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.data.builtin import BUILTIN_NAMES, load_builtin
-from thalweg.data.encoding import TableEncoder
+from thalweg.data.encoding import TableEncoder, check_categories
 from thalweg.data.frames import table_from_frame
 from thalweg.data.inference import Schema, infer_schema, rows_with_target
 from thalweg.data.reading import read_table
@@ -62,6 +62,14 @@ class PreparedTable:
         return len(self.target.classes) if isinstance(self.target, ClassTarget) else 1
 
     @cached_property
+    def simple(self) -> NDArray[np.float32]:
+        """Inputs of all rows as simple models take them: with an input for each category."""
+        if not self.encoder.codes:
+            return self.x
+        encoder = TableEncoder.fit(self.table, self.schema, self.split.train)
+        return encoder.transform(self.table).values
+
+    @cached_property
     def values(self) -> NDArray[Any]:
         """The targets as results are judged, (rows,): class indices, or numbers in their unit."""
         if isinstance(self.target, ClassTarget):
@@ -76,6 +84,7 @@ def prepare_table(
     task: Literal["auto"] | Task = "auto",
     kinds: Mapping[str, str] | None = None,
     drop: Sequence[str] = (),
+    categories: str = "one_hot",
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> PreparedTable:
@@ -87,10 +96,12 @@ def prepare_table(
         task: ``classification``, ``regression``, or ``auto`` by the target's values.
         kinds: kinds of columns that overrule what is inferred.
         drop: columns to leave out, such as one that is known only after the target.
+        categories: ``one_hot``, or ``embedding`` for numbers for which the network learns vectors.
         fractions: shares of training, validation and test rows; they add up to 1.
         seed: of the split.
 
     Raises:
+        SettingError: another word for categories, or shares that are none.
         FileError: no such file or data set.
         ColumnError: no such column.
         DataError: a table that cannot be learned from.
@@ -99,6 +110,7 @@ def prepare_table(
     >>> prepared.task, prepared.x.shape, [len(rows) for rows in prepared.split]
     ('classification', (178, 13), [106, 36, 36])
     """
+    check_categories(categories)
     splitting = _split_seed(seed)
     table = _without(open_table(source), drop, target)
     schema = infer_schema(table, target, task, kinds)
@@ -108,11 +120,11 @@ def prepare_table(
         y = classes.encode(table.column(target), table)
         split = split_rows(len(table), fractions, labels=y, seed=splitting)
         rare = split_notes(classes.decode(y), fractions)
-        return _encoded(table, schema, split, classes, y, rare)
+        return _encoded(table, schema, split, classes, y, rare, categories)
     split = split_rows(len(table), fractions, seed=splitting)
     numbers = NumberTarget.fit(table.column(target)[split.train], target, schema.target)
     y = numbers.encode(table.column(target), table)
-    return _encoded(table, schema, split, numbers, y, ())
+    return _encoded(table, schema, split, numbers, y, (), categories)
 
 
 def _split_seed(seed: Any) -> int:
@@ -140,8 +152,9 @@ def _encoded(
     target: ClassTarget | NumberTarget,
     y: NDArray[Any],
     notes: tuple[Note, ...],
+    categories: str,
 ) -> PreparedTable:
-    encoder = TableEncoder.fit(table, schema, split.train)
+    encoder = TableEncoder.fit(table, schema, split.train, categories)
     encoded = encoder.transform(table)
     held_out = tuple(_held_out(note) for note in encoded.notes)
     notes = (*schema.notes, *notes, *held_out)

@@ -20,6 +20,7 @@ from thalweg.nn.initialisers import Initialiser
 from thalweg.nn.layer import Layer
 from thalweg.nn.linear import Linear
 from thalweg.nn.losses import Loss
+from thalweg.nn.penalties import Penalty, as_penalty
 from thalweg.optim.averaging import Averaging, as_averaging
 from thalweg.optim.clipping import Clipping, as_clipping
 from thalweg.optim.optimizers import Adam, Optimizer
@@ -32,7 +33,7 @@ from thalweg.tabular.choices import (
     read_class_weight,
     states_rate,
 )
-from thalweg.training.stopping import EarlyStopping, as_stopping
+from thalweg.training.stopping import EarlyStopping, Stopping, as_rules, as_stopping
 
 MAX_UNITS = 2**20
 """Units of one hidden layer at most; more are a slip of the finger."""
@@ -44,6 +45,7 @@ _READ = {
     "penalty": ("penalty", True),
     "average": ("averaging", True),
     "augment": ("augmentation", False),
+    "stop": ("stopping", False),
     "initialiser": ("initialiser", False),
     "loss": ("loss", False),
     "structure": ("layer", False),
@@ -84,6 +86,7 @@ class TableSettings:
         augment: a random change of training batches.
         accumulate: batches of one update.
         statistics: what batch normalisation uses afterwards, ``running`` or ``exact``.
+        stop: a rule beside early stopping that ends training.
         structure: a whole network, output layer and all, in place of what is built from hidden,
             activation, initialiser, normalise and dropout.
     """
@@ -101,12 +104,13 @@ class TableSettings:
     initialiser: str | Initialiser | None = None
     normalise: str | Layer | None = None
     loss: str | Loss | None = None
-    penalty: Any = None
+    penalty: float | str | Penalty | None = None
     class_weight: str | Mapping[Any, float] | None = None
     average: float | str | Averaging | None = None
     augment: str | Augmentation | None = None
     accumulate: int = 1
     statistics: str = "running"
+    stop: str | Stopping | None = None
     structure: str | Layer | None = None
 
     def __post_init__(self) -> None:
@@ -116,7 +120,8 @@ class TableSettings:
             SettingError: naming the choice, what is wrong, and where in the text.
         """
         for name, (family, number) in _READ.items():
-            value = read(name, family, getattr(self, name), number=number)
+            called = "network" if name == "structure" else name
+            value = read(called, family, getattr(self, name), number=number)
             object.__setattr__(self, name, value)
         object.__setattr__(self, "class_weight", read_class_weight(self.class_weight))
 
@@ -189,7 +194,7 @@ class TableSettings:
             raise SettingError(f"loss must be a name or a loss, got {self.loss!r}")
         if (self.loss.kind == "numbers") == classes:
             kind = "numbers" if classes else "classes"
-            wanted = "cross_entropy" if classes else "squared_error, absolute_error"
+            wanted = "cross_entropy" if classes else "squared_error or huber"
             raise SettingError(
                 f"loss {spec_of(self.loss)} is for {kind}, but this is a {task}; choose a loss "
                 f"such as {wanted}"
@@ -207,7 +212,9 @@ class TableSettings:
             SettingError: a loss of two classes for more of them.
         """
         loss = self.objective(task)
-        if loss.kind != "binary":
+        if loss.kind == "numbers":
+            return loss.outputs_per_number
+        if loss.kind == "classes":
             return classes
         if classes != 2:
             raise SettingError(
@@ -247,6 +254,8 @@ class TableSettings:
         as_clipping(self.clip)
         as_averaging(self.average)
         as_augmentation(self.augment)
+        as_penalty(self.penalty)
+        as_rules(self.stop)
 
     def _check_structure(self) -> None:
         if not isinstance(self.structure, Layer):

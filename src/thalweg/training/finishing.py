@@ -37,8 +37,6 @@ def finisher(statistics: str, recipe: Recipe, rows: Rows) -> Finish | None:
             return states
         from thalweg.training.statistics import exact_statistics
 
-        return exact_statistics(
-            recipe.network, parameters, states, rows.x, frozen=recipe.frozen
-        )
+        return exact_statistics(recipe.network, parameters, states, rows.x, frozen=recipe.frozen)
 
     return finish

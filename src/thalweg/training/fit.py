@@ -9,22 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from thalweg.compiler.threads import one_blas_thread
 from thalweg.descriptions import Plain
-from thalweg.errors import DataError, FileError, NonFiniteError, SettingError, ShapeError
-from thalweg.graph import Array, Shape, as_dtype
-from thalweg.model.model import Model, numeric_rows
+from thalweg.errors import FileError, NonFiniteError, SettingError
+from thalweg.model.model import Model
 from thalweg.nn.augmentation import as_augmentation
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
+from thalweg.nn.penalties import as_penalty
 from thalweg.optim.averaging import as_averaging
 from thalweg.optim.clipping import as_clipping
 from thalweg.optim.lbfgs import LBFGS
 from thalweg.optim.optimizers import Adam, Optimizer, as_optimizer
 from thalweg.training.backends import check_backend, executor_of
-from thalweg.training.beginning import beginning, frozen_patterns, whole_number
+from thalweg.training.beginning import frozen_patterns, whole_number
 from thalweg.training.checkpoint import (
     fingerprint,
     is_described,
@@ -36,11 +34,11 @@ from thalweg.training.executor import Executor
 from thalweg.training.finishing import finisher
 from thalweg.training.full_batch import gradient_norm
 from thalweg.training.history import Callback, Display
-from thalweg.training.job import Job, Rows
+from thalweg.training.job import Job
 from thalweg.training.lbfgs import check_whole_batch
 from thalweg.training.loop import Ended, Loop, Plan, Standing
-from thalweg.training.learning import front_takes_missing, learn_states
 from thalweg.training.nonfinite import explain, replay
+from thalweg.training.problem import Problem, problem, rows_of_a_batch
 from thalweg.training.recipe import Recipe, check_schedules, initial_slots
 from thalweg.training.result import TrainedRun, trained_run
 from thalweg.training.step import State
@@ -51,10 +49,8 @@ from thalweg.training.stopping import (
     as_stopping,
     needs_gradient,
 )
-from thalweg.training.targets import TargetCode, fit_targets
-from thalweg.training.validation import hold_out, row_weights, validator, with_class_weights
-
-_DEFAULT_BATCH = 128
+from thalweg.training.targets import TargetCode
+from thalweg.training.validation import validator
 
 
 def fit(
@@ -77,6 +73,7 @@ def fit(
     frozen: str | Sequence[str] = (),
     start: Model | Mapping[str, Any] | None = None,
     statistics: str = "running",
+    scale_targets: bool = False,
     sample_weight: Any = None,
     class_weight: str | Mapping[Any, float] | None = None,
     classes: Sequence[Any] | None = None,
@@ -130,6 +127,8 @@ def fit(
             usual. To replace a layer, choose what is kept: ``start=model.weights("0", "2")``.
         statistics: what batch normalisation uses afterwards: ``running`` averages, or ``exact``
             statistics of all training rows, computed at the end.
+        scale_targets: train on numeric targets of mean 0 and deviation 1 over the training rows;
+            losses are in that unit, and the model predicts in the targets' own.
         sample_weight: (N,) weights ≥ 0 of the rows in the loss.
         class_weight: weight of each class in the training loss by label (others 1), or
             ``balanced``: N / (K · rows of the class), so that all classes count alike.
@@ -163,71 +162,56 @@ def fit(
     >>> bool(run.history["train_loss"][-1] < run.history["train_loss"][0])
     True
     """
-    kind = _float_dtype(dtype)
-    missing = front_takes_missing(network)
-    inputs = numeric_rows(x, missing=missing)
-    _check_call(
-        epochs, seed, backend, checkpoint_every, checkpoint_every_updates, resume, checkpoint
-    )
+    _check_call(epochs, backend, checkpoint_every, checkpoint_every_updates, resume, checkpoint)
     most = None if threads is None else whole_number("threads", threads, 1)
-    targets = np.asarray(y)
-    _check_rows(inputs, targets)
-    begin = beginning(network, inputs.shape[1:], seed, kind, start)
-    code = fit_targets(targets, loss, begin.output_shape, kind, classes)
-    weights = row_weights(sample_weight, len(inputs), kind)
-    whole = Rows(inputs, code.encode(targets), weights)
-    rows, held_out = hold_out(whole, code, validation, begin.input_shape, seed, missing)
-    rows = with_class_weights(rows, code, class_weight)
+    given = problem(
+        network, x, y, loss=loss, classes=classes, sample_weight=sample_weight,
+        class_weight=class_weight, validation=validation, scale_targets=scale_targets,
+        start=start, seed=seed, dtype=dtype,
+    )  # fmt: skip
     recipe = Recipe(
         network,
-        code.loss,
+        given.code.loss,
         as_optimizer(optimizer),
         as_clipping(clip),
-        _as_penalty(penalty),
+        as_penalty(penalty),
         as_averaging(average),
         as_augmentation(augment),
         whole_number("accumulate", accumulate, 1),
-        frozen_patterns(frozen, begin.parameters),
+        frozen_patterns(frozen, given.parameters),
     )
-    states = {**learn_states(network, rows.x, begin.states, kind), **begin.taken}
-    state = State(begin.parameters, initial_slots(recipe, begin.parameters), states, 0)
+    rows = given.rows
     if isinstance(recipe.optimizer, LBFGS):
         check_whole_batch(recipe, batch_size, len(rows))
         batch_size, shuffle = len(rows), False
-    size = _batch_size(batch_size, len(rows))
-    job = Job(recipe, rows, epochs, size, seed, shuffle, held_out, most)
+    size = rows_of_a_batch(batch_size, len(rows))
+    job = Job(recipe, rows, epochs, size, seed, shuffle, given.held_out, most)
     check_schedules(recipe, job.total_steps, job.steps_per_epoch)
+    rules = as_rules(stop)
     plan = Plan(
         job,
-        None if held_out is None else validator(code, held_out),
+        None if given.held_out is None else validator(given.code, given.held_out),
         as_stopping(early_stopping),
         tuple(callbacks),
         _display(progress),
         save_every=checkpoint_every,
         save_every_updates=checkpoint_every_updates,
-        identity={"dtype": kind.name, "start": begin.digest},
+        identity={"dtype": given.dtype.name, "start": given.digest},
         finish=finisher(statistics, recipe, rows),
-        rules=as_rules(stop),
-        gradient=gradient_norm(job, backend) if needs_gradient(as_rules(stop)) else None,
+        rules=rules,
+        gradient=gradient_norm(job, backend) if needs_gradient(rules) else None,
     )
+    slots = initial_slots(recipe, given.parameters)
+    standing = Standing(State(given.parameters, slots, given.states, 0))
     if checkpoint is not None:
-        plan, standing = _with_checkpoint(plan, Path(checkpoint), state, code, resume)
-    else:
-        standing = Standing(state)
-    return _train(plan, executor_of(plan.job, backend), standing, code, begin.input_shape)
-
-
-def _as_penalty(value):
-    if value is None:
-        return None
-    from thalweg.nn.penalties import as_penalty
-
-    return as_penalty(value)
+        plan, standing = _with_checkpoint(
+            plan, Path(checkpoint), standing.state, given.code, resume
+        )
+    return _train(plan, executor_of(job, backend), standing, given)
 
 
 def _check_call(
     epochs: Any,
-    seed: Any,
     backend: str,
     every: Any,
     every_updates: Any,
@@ -235,36 +219,11 @@ def _check_call(
     checkpoint: Any,
 ) -> None:
     whole_number("epochs", epochs, 1)
-    whole_number("seed", seed, 0)
     whole_number("checkpoint_every", every, 1)
     whole_number("checkpoint_every_updates", every_updates, 0)
     if resume and checkpoint is None:
         raise SettingError("resume=True needs the checkpoint's path: checkpoint=...")
     check_backend(backend)
-
-
-def _check_rows(inputs: Array, targets: Array) -> None:
-    rows = len(targets) if targets.ndim else 0
-    if len(inputs) != rows:
-        raise ShapeError(f"x has {len(inputs)} rows, y has {rows}")
-    if not rows:
-        raise DataError("x has no rows; there is nothing to learn from")
-
-
-def _float_dtype(dtype: Any) -> np.dtype[Any]:
-    kind = as_dtype(dtype)
-    if kind.kind != "f":
-        raise SettingError(f"dtype must be float32 or float64, got {kind.name}")
-    return kind
-
-
-def _batch_size(wanted: int | None, rows: int) -> int:
-    if wanted is None:
-        return min(_DEFAULT_BATCH, rows)
-    size = whole_number("batch_size", wanted, 1)
-    if size > rows:
-        raise SettingError(f"batch_size = {size} is beyond the {rows} training rows")
-    return size
 
 
 def _display(progress: bool | Display | None) -> Display:
@@ -296,13 +255,11 @@ def _labels(code: TargetCode) -> Plain:
     return None if code.classes is None else list(code.classes)
 
 
-def _train(
-    plan: Plan, executor: Executor, standing: Standing, code: TargetCode, shape: Shape
-) -> TrainedRun:
+def _train(plan: Plan, executor: Executor, standing: Standing, given: Problem) -> TrainedRun:
     loop = Loop(plan, executor, standing)
 
     def result(ended: Ended) -> TrainedRun:
-        return trained_run(plan, ended, code, shape, loop.compile_seconds)
+        return trained_run(plan, ended, given.code, given.input_shape, loop.compile_seconds)
 
     with one_blas_thread():  # results must not depend on the number of threads
         try:

@@ -89,7 +89,7 @@ class FullBatch:
         if length not in self._programs:
             types = [type_of(np.asarray(array)) for array in arrays]
             names = [*parameters, *states, *self.job.recipe.settings()]
-            names += ["x", "y", "weights"][: len(given)] + ["key"]
+            names += [*("x", "y", "weights")[: len(given)], "key"]
             traced = self._traced(list(parameters), list(states))
             graph = optimise(trace_flat(traced, types, names)[0]).graph
             _refuse_random(graph)

@@ -12,23 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from thalweg.compiler.threads import one_blas_thread
-from thalweg.errors import DataError, NonFiniteError, SettingError, ShapeError
-from thalweg.graph import Array, as_dtype
-from thalweg.model.model import Model, numeric_rows
+from thalweg.errors import NonFiniteError, SettingError
+from thalweg.graph import Array
+from thalweg.model.model import Model
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
 from thalweg.optim.clipping import as_clipping
 from thalweg.optim.decays import Geometric
 from thalweg.optim.optimizers import Adam, Optimizer, as_optimizer
 from thalweg.training.backends import BACKENDS, check_backend
-from thalweg.training.beginning import beginning, whole_number
+from thalweg.training.beginning import whole_number
 from thalweg.training.executor import Executor, Sums
-from thalweg.training.job import Job, Rows
+from thalweg.training.job import Job
 from thalweg.training.nonfinite import explain, replay
+from thalweg.training.problem import problem, rows_of_a_batch
 from thalweg.training.recipe import Recipe, initial_slots
 from thalweg.training.step import State
-from thalweg.training.targets import fit_targets
-from thalweg.training.validation import row_weights
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -187,21 +186,19 @@ def lr_find(
     """
     _check_range(low, high, steps)
     check_backend(backend)
-    whole_number("seed", seed, 0)
     ramp = Geometric(low, high, length=steps - 1)
     rule = dataclasses.replace(as_optimizer(optimizer), learning_rate=ramp)
     most = None if threads is None else whole_number("threads", threads, 1)
-    kind = _float_type(dtype)
-    inputs, targets = numeric_rows(x), np.asarray(y)
-    _check_rows(inputs, targets)
-    begin = beginning(network, inputs.shape[1:], seed, kind, start)
-    code = fit_targets(targets, loss, begin.output_shape, kind, classes)
-    rows = Rows(inputs, code.encode(targets), row_weights(sample_weight, len(inputs), kind))
-    size = _rows_of_a_batch(batch_size, len(rows))
-    recipe = Recipe(network, code.loss, rule, as_clipping(clip))
+    given = problem(
+        network, x, y, loss=loss, classes=classes, sample_weight=sample_weight, start=start,
+        seed=seed, dtype=dtype,
+    )  # fmt: skip
+    rows = given.rows
+    size = rows_of_a_batch(batch_size, len(rows))
+    recipe = Recipe(network, given.code.loss, rule, as_clipping(clip))
     epochs = -(-steps // -(-len(rows) // size))
     job = Job(recipe, rows, epochs, size, seed, threads=most)
-    state = State(begin.parameters, initial_slots(recipe, begin.parameters), begin.states, 0)
+    state = State(given.parameters, initial_slots(recipe, given.parameters), given.states, 0)
     with one_blas_thread():
         raised = _raised(job, BACKENDS[backend](job), state, steps)
     if not raised.losses:
@@ -273,27 +270,3 @@ def _check_range(low: Any, high: Any, steps: Any) -> None:
             raise SettingError(f"{name} = {rate!r} must be a learning rate > 0")
     if low >= high:
         raise SettingError(f"low = {low} must be < high, which is {high}")
-
-
-def _check_rows(inputs: Array, targets: Array) -> None:
-    rows = len(targets) if targets.ndim else 0
-    if len(inputs) != rows:
-        raise ShapeError(f"x has {len(inputs)} rows, y has {rows}")
-    if not rows:
-        raise DataError("x has no rows; there is nothing to learn from")
-
-
-def _float_type(dtype: Any) -> np.dtype[Any]:
-    kind = as_dtype(dtype)
-    if kind.kind != "f":
-        raise SettingError(f"dtype must be float32 or float64, got {kind.name}")
-    return kind
-
-
-def _rows_of_a_batch(wanted: int | None, rows: int) -> int:
-    if wanted is None:
-        return min(128, rows)
-    size = whole_number("batch_size", wanted, 1)
-    if size > rows:
-        raise SettingError(f"batch_size = {size} is beyond the {rows} training rows")
-    return size

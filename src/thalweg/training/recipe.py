@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,13 @@ from thalweg.nn.augmentation import Augmentation
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
 from thalweg.nn.paths import any_selects
+from thalweg.nn.penalties import Penalty
 from thalweg.optim.accumulation import updates_of
 from thalweg.optim.averaging import SWA, Averaging
 from thalweg.optim.clipping import Clipping
 from thalweg.optim.lbfgs import LBFGS
 from thalweg.optim.optimizers import Optimizer
 from thalweg.optim.schedules import Schedule
-
-if TYPE_CHECKING:
-    from thalweg.nn.penalties import Penalty
 
 Values = dict[str, Array]
 

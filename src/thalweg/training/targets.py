@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from thalweg.data.scaled_target import TargetScale
-from thalweg.descriptions import make
+from thalweg.descriptions import make, members
 from thalweg.errors import DataError, ShapeError
 from thalweg.graph import Array, Shape
 from thalweg.model.model import Label
@@ -48,7 +48,9 @@ class TargetCode:
             if self.loss.kind == "binary":
                 return codes.reshape(-1, 1).astype(self.dtype)
             return codes
-        return _numbers(array, self.shape, self.dtype, name)
+        numbers = _numbers(array, self.shape, self.dtype, name)
+        self.loss.check_targets(numbers)
+        return numbers
 
 
 def _array(y: Any) -> Array:
@@ -91,18 +93,43 @@ def fit_targets(
     if type(chosen) is CustomLoss and _are_labels(array, outputs, classes):
         chosen = CustomClassLoss(chosen.function)
     if chosen.kind == "numbers":
-        single = array.ndim == 1
-        if single and outputs not in {(1,), ()}:
-            raise ShapeError(
-                f"y has shape {array.shape}, one number a row, but the network has {outputs} "
-                "outputs a row: end it with Linear(1), or choose loss='cross_entropy' for labels"
-            )
-        return TargetCode(chosen, None, single, outputs, dtype)
+        shape = _target_shape(array, chosen, outputs)
+        return TargetCode(chosen, None, array.ndim == 1, shape, dtype)
     if array.ndim == 1:
         labels = _classes(array, chosen, outputs, classes)
         return TargetCode(chosen, labels, False, outputs, dtype)
     labels = tuple(range(outputs[0])) if chosen.kind == "classes" else None
     return TargetCode(chosen, labels, False, outputs, dtype)
+
+
+def _target_shape(y: Array, loss: Loss, outputs: Shape) -> Shape:
+    """The shape of a row of targets for a loss of numbers: a part of the outputs' shape.
+
+    Raises:
+        ShapeError: the outputs are too many or too few for the targets.
+    """
+    each = loss.outputs_per_number
+    if each > 1:
+        wanted = (y.shape[1] if y.ndim > 1 else 1) * each
+        if outputs != (wanted,):
+            raise ShapeError(
+                f"y has shape {y.shape} and loss {loss_name(loss)} takes {each} outputs for each "
+                f"number, but the network has {outputs} outputs a row: end it with "
+                f"Linear({wanted})"
+            )
+        return (wanted // each,)
+    if y.ndim == 1 and outputs not in {(1,), ()}:
+        raise ShapeError(
+            f"y has shape {y.shape}, one number a row, but the network has {outputs} "
+            "outputs a row: end it with Linear(1), or choose loss='cross_entropy' for labels"
+        )
+    return outputs
+
+
+def loss_name(loss: Loss) -> str:
+    """The loss's registered name, or its class's name."""
+    known = members("loss").items()
+    return next((name for name, cls in known if cls is type(loss)), type(loss).__name__)
 
 
 def _are_labels(y: Array, outputs: Shape, classes: Any) -> bool:
@@ -116,7 +143,7 @@ def _classes(y: Array, loss: Loss, outputs: Shape, given: Any) -> tuple[Label, .
     wide = 2 if binary else (outputs[0] if len(outputs) == 1 else 0)
     if binary and outputs not in {(1,), ()}:
         raise ShapeError(
-            f"binary cross entropy of labels (N,) needs one output, the network has {outputs}; "
+            f"loss {loss_name(loss)} of labels (N,) needs one output, the network has {outputs}; "
             "use cross_entropy, or give y with a column for each label"
         )
     y = _plain_labels(y)

@@ -105,9 +105,7 @@ def hold_out(
     if validation is None:
         return rows, None
     if isinstance(validation, (tuple, list)):
-        return rows, _own_validation(
-            cast("Sequence[Any]", validation), code, shape, missing
-        )
+        return rows, _own_validation(cast("Sequence[Any]", validation), code, shape, missing)
     if isinstance(validation, bool) or not isinstance(validation, (int, float, np.floating)):
         raise SettingError(f"validation must be None, a share or a pair (x, y), got {validation!r}")
     if not 0 < validation < 1:
@@ -131,9 +129,7 @@ def _part(rows: Rows, places: Array) -> Rows:
     return Rows(Chosen(base, places), rows.y[places], weights)
 
 
-def _own_validation(
-    given: Sequence[Any], code: TargetCode, shape: Shape, missing: bool
-) -> Rows:
+def _own_validation(given: Sequence[Any], code: TargetCode, shape: Shape, missing: bool) -> Rows:
     if len(given) not in {2, 3}:
         raise SettingError(f"validation takes (x, y) or (x, y, weights), got {len(given)} parts")
     x = numeric_rows(given[0], shape, "validation x", missing=missing)
