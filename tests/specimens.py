@@ -37,6 +37,8 @@ SPECS: dict[tuple[str, str], str] = {
     ("layer", "spectral_norm"): "spectral_norm(linear(4))",
     ("layer", "columns"): "columns(branch((0, 1), min_max), branch((4, 2), standardise))",
     ("branch", "branch"): "branch((0, 2))",
+    ("group", "group"): "group('*.bias', sgd)",
+    ("optimizer", "groups"): "groups([group(b, sgd), group('deep', nadam)], otherwise=lion)",
 }
 """Specimens of members whose fields without a default need more than their constraint says."""
 
@@ -305,5 +307,5 @@ PROGRAMS: dict[str, Callable[[Any, Any], tuple[Callable, list[np.ndarray]]]] = {
 OUTSIDE = frozenset({("optimizer", "lbfgs")})
 """Members of these families that work outside a step."""
 
-STILL = frozenset({"initialiser", "stopping", "branch"})
+STILL = frozenset({"initialiser", "stopping", "branch", "group"})
 """Families whose members compute nothing inside a step."""

@@ -162,9 +162,10 @@ UNSOURCED = {
     "skip_sequential flatten reshape parallel concatenated",
     "loss": "squared_error absolute_error cross_entropy binary_cross_entropy log_cosh",
     "branch": "branch",
+    "group": "group",
     "schedule": "constant step piecewise inverse_time exponential natural_exponential inverse_root "
     "linear polynomial geometric sequence scaled product reduce_on_plateau",
-    "optimizer": "sgd",
+    "optimizer": "sgd groups",
     "clipping": "value",
     "augmentation": "sequence",
     "stopping": "early small_change small_gradient",

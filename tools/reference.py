@@ -107,6 +107,13 @@ PAGES = (
         "Random changes of training batches: `tw.fit(..., augment=...)`.",
     ),
     Page(
+        "groups",
+        "Groups of parameters",
+        "group",
+        "The parts of the optimiser [groups](optimizers.md#groups): which parameters a rule is "
+        "for.",
+    ),
+    Page(
         "branches",
         "Branches of columns",
         "branch",

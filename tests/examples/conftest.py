@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 def example():
     """A function that gives the module of an example by its name."""
     modules: dict[str, ModuleType] = {}
+    sys.path.append(str(EXAMPLES))  # where a script finds its neighbours
 
     def load(name: str) -> ModuleType:
         if name not in modules:

@@ -8,7 +8,10 @@ import pytest
 import sklearn.metrics
 
 from thalweg.autodiff.numerical import check_gradients
-from thalweg.autodiff.transforms import grad
+from thalweg.autodiff.transforms import grad, value_and_grad
+from thalweg.compiler.native.program import NativeProgram
+from thalweg.compiler.passes.pipeline import optimise
+from thalweg.compiler.trace import trace
 from thalweg.descriptions import from_plain, make, members, to_plain
 from thalweg.errors import DataError, DescriptionError, DTypeError, SettingError, ShapeError
 from thalweg.graph import Tensor, trace_flat
@@ -142,6 +145,22 @@ def test_large_outputs_give_finite_losses_and_derivatives(name):
     outputs = np.where(Z > 0, 1e4, -1e4).astype("float32")
     assert np.isfinite(loss.values(outputs, targets).numpy()).all()
     assert np.isfinite(grad(lambda z: loss(z, targets))(outputs).numpy()).all()
+
+
+@every
+def test_machine_code_gives_the_same_for_outputs_of_every_size(name):
+    loss, targets = CASES[name]
+    scales = np.logspace(-4, 3, 12)[:, None]
+
+    def risk(z, y):
+        return value_and_grad(lambda z: loss(z, y))(z)
+
+    graph = optimise(trace(risk, Z.astype("float32"), targets)).graph
+    found = NativeProgram(graph)((Z * scales).astype("float32"), targets)
+    wanted = value_and_grad(lambda z: loss(z, targets))(Tensor((Z * scales).astype("float32")))
+    for got, exact in zip(found, wanted, strict=True):
+        bound = 2e-5 * np.abs(exact.numpy()).max()
+        np.testing.assert_allclose(got, exact.numpy(), rtol=2e-5, atol=bound)
 
 
 @every

@@ -8,7 +8,12 @@ from thalweg.descriptions import members
 from thalweg.errors import SettingError
 from thalweg.optim.schedules import Schedule
 from thalweg.tabular import TableSettings, fit_table
-from thalweg.tabular.choices import normalisation_names, read_class_weight, states_rate
+from thalweg.tabular.choices import (
+    leading_rule,
+    normalisation_names,
+    read_class_weight,
+    states_rate,
+)
 
 QUICK = {"epochs": 1, "hidden": (3,), "progress": False}
 
@@ -35,11 +40,13 @@ def test_text_is_read(given, name, wanted):
 @pytest.mark.parametrize(
     ("text", "said"),
     [("adam", False), ("adam()", False), ("adam(0.1)", True), ("adam(beta1=0.5)", False),
-     ("adam(learning_rate=0.001)", True), (tw.SGD(), True)],
+     ("adam(learning_rate=0.001)", True), (tw.SGD(), True), ("decoupled_decay(sgd, 0.1)", False),
+     ("decoupled_decay(then=sgd(0.1))", True), ("groups([group('0', adam)], otherwise=sgd)", False),
+     ("groups([group('0', adam)], otherwise=sgd(0.1))", True)],
 )  # fmt: skip
 def test_a_rate_that_is_said_is_known_from_one_that_is_not(text, said):
     assert states_rate(text) == said
-    rate = TableSettings(optimizer=text).rule(100).learning_rate
+    rate = leading_rule(TableSettings(optimizer=text).rule(100)).chosen_rate
     assert isinstance(rate, Schedule) != said
 
 

@@ -50,7 +50,7 @@ def same_run(first, second):
         {"optimizer": tw.SGD(0.1), "clip": 0.5},
         {"optimizer": tw.Momentum(0.05), "sample_weight": np.linspace(0, 2, 70)},
         {"optimizer": tw.Nesterov(0.05), "validation": 0.2, "shuffle": False},
-        {"optimizer": tw.Adam(tw.WarmUp(tw.Cosine(0.02), length=5)), "batch_size": 70},
+        {"optimizer": tw.Adam(tw.WarmUp(tw.Cosine(0.02), length=3)), "batch_size": 70},
         {"batch_size": 1, "epochs": 1},
     ],
 )

@@ -134,9 +134,8 @@ class Report:
 
 
 def _row(plain: dict[str, Any]) -> Row:
-    case = plain["case"]
-    made = _made(Row, plain)
-    made.case = Case(**{**case, "widths": tuple(case["widths"])})
+    made, case = _made(Row, plain), plain["case"]
+    made.case = Case(tuple(case["widths"]), case["batch_size"], case["batches"], case["seed"])
     return made
 
 

@@ -50,6 +50,7 @@ class Talk:
         """The network and how it is trained, in a few lines."""
         if not self._plain:
             return
+        from thalweg.tabular.choices import leading_rule
         from thalweg.tabular.fitting import table_network
 
         count = len(prepared.split.train)
@@ -57,10 +58,10 @@ class Talk:
         network = table_network(prepared, settings)
         parameters = network.summary(inputs).parameters
         say_entry("network", f"{_built(prepared, settings)}: {parameters:,} parameters")
+        rate = leading_rule(settings.rule(count)).chosen_rate
         say_entry(
             "training",
-            f"{settings.text('optimizer')}, {_rate_text(settings.rule(count).learning_rate)}, "
-            f"batches of {settings.batch(count)}, "
+            f"{settings.text('optimizer')}, {_rate_text(rate)}, batches of {settings.batch(count)}, "
             f"at most {settings.epochs} epochs, seed {settings.seed}",
         )
         extra = _extras(settings)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from thalweg.descriptions import Description, family, make, register, setting
+from thalweg.descriptions import Description, family, register, setting
+from thalweg.descriptions.spec import parse_spec
 from thalweg.errors import SettingError
 from thalweg.graph import Tensor, as_tensor
 from thalweg.ops.functions import concatenate, exp, log, uniform, where
@@ -116,5 +117,5 @@ def as_augmentation(value: Any) -> Augmentation | None:
     if value is None or isinstance(value, Augmentation):
         return value
     if isinstance(value, str):
-        return make("augmentation", value)
+        return parse_spec("augmentation", value)
     raise SettingError(f"augment must be None, a name or an augmentation, got {value!r}")

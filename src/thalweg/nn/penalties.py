@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.descriptions import Description, family, flag, make, option, parts, register, setting
+from thalweg.descriptions import Description, family, flag, option, parts, register, setting
+from thalweg.descriptions.spec import parse_spec
 from thalweg.errors import SettingError
 from thalweg.graph import Tensor, as_tensor
 from thalweg.ops.functions import absolute, sqrt, square, where
@@ -219,7 +220,7 @@ def as_penalty(value: Any) -> Penalty | None:
     if value is None or isinstance(value, Penalty):
         return value
     if isinstance(value, str):
-        penalty: Penalty = make("penalty", value)
+        penalty: Penalty = parse_spec("penalty", value)
         return penalty
     if isinstance(value, (bool, type)) or not isinstance(value, (int, float, np.number)):
         given = f"the class {value.__name__}" if isinstance(value, type) else repr(value)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from thalweg.graph import Tensor, as_tensor
 from thalweg.ops.functions import astype, floor
-from thalweg.optim.optimizers import Moment
+from thalweg.optim.optimizer import Moment
 
 
 class Group(NamedTuple):

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from thalweg.descriptions import Description, family, flag, option, register, setting
+from thalweg.descriptions.spec import parse_spec
 from thalweg.errors import SettingError
 from thalweg.graph import Tensor, as_tensor
 from thalweg.ops.functions import astype, floor, maximum, minimum, where
-from thalweg.optim.optimizers import Moment
+from thalweg.optim.optimizer import Moment
 
 
 @family("averaging")
@@ -105,12 +106,10 @@ def as_averaging(value: Any) -> Averaging | None:
     >>> as_averaging(0.99)
     EMA(decay=0.99, warm_up=True)
     """
-    from thalweg.descriptions import make
-
     if value is None or isinstance(value, Averaging):
         return value
     if isinstance(value, str):
-        return make("averaging", value)
+        return parse_spec("averaging", value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return EMA(value)
     raise SettingError(f"average must be None, a decay, a name or an averaging, got {value!r}")

@@ -14,7 +14,7 @@ import numpy as np
 from thalweg.descriptions import register, setting, size
 from thalweg.errors import SettingError
 from thalweg.graph import Array
-from thalweg.optim.optimizers import Moment, Optimizer, State, Values
+from thalweg.optim.optimizer import Moment, Optimizer, State, Values
 from thalweg.optim.schedules import Rate
 
 

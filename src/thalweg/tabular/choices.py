@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from thalweg.data.table import nearest
-from thalweg.descriptions import Description, constraints, make, members
+from thalweg.descriptions import constraints, make, members
 from thalweg.descriptions.spec import number_or_spec, parse_spec
-from thalweg.descriptions.syntax import Call, Mapping, Number, Word, parse
+from thalweg.descriptions.syntax import Call, Items, Mapping, Node, Number, Word, parse
 from thalweg.errors import SettingError
 from thalweg.nn.activations import Activation
 from thalweg.nn.layer import Layer
 from thalweg.nn.linear import Linear
+from thalweg.optim.optimizers import Optimizer
 
 ALIASES = {"sigmoid": "logistic"}
 _UNSUITED = frozenset({"step", "sign", "maxout"})
@@ -123,11 +124,38 @@ def _wrapping(name: str) -> str | None:
 
 
 def states_rate(optimizer: Any) -> bool:
-    """Whether an optimiser says its learning rate itself, as ``sgd(0.1)`` does and ``sgd`` not."""
-    if not isinstance(optimizer, str):
-        return isinstance(optimizer, Description)
-    node = parse(optimizer)
-    return isinstance(node, Call) and bool(node.positional or "learning_rate" in node.named)
+    """Whether an optimiser says its learning rate itself, as ``sgd(0.1)`` does and ``sgd`` not.
+
+    >>> states_rate("decoupled_decay(sgd, 0.1)"), states_rate("decoupled_decay(sgd(0.1))")
+    (False, True)
+    """
+    return _states_rate(parse(optimizer)) if isinstance(optimizer, str) else True
+
+
+def _states_rate(node: Node) -> bool:
+    if isinstance(node, Items):
+        return any(_states_rate(item) for item in node.values)
+    if not isinstance(node, Call):
+        return False
+    cls = members("optimizer").get(node.name)
+    if cls is not None and "learning_rate" in constraints(cls):
+        first = next(iter(constraints(cls))) == "learning_rate"
+        return "learning_rate" in node.named or (first and bool(node.positional))
+    return any(_states_rate(item) for item in (*node.positional, *node.named.values()))
+
+
+def leading_rule(rule: Optimizer) -> Optimizer:
+    """The rule whose learning rate counts: of a rule that holds others, the inner one.
+
+    >>> import thalweg as tw
+    >>> leading_rule(tw.DecoupledDecay(tw.SGD(0.1)))
+    SGD(learning_rate=0.1)
+    """
+    for name in ("then", "otherwise"):
+        inner = getattr(rule, name, None)
+        if isinstance(inner, Optimizer):
+            return leading_rule(inner)
+    return rule
 
 
 def read_class_weight(value: Any) -> Any:
@@ -157,6 +185,7 @@ __all__ = [
     "ALIASES",
     "activation_names",
     "hidden_layer",
+    "leading_rule",
     "normalisation_names",
     "read",
     "read_activation",

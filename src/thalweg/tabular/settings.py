@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,11 +22,12 @@ from thalweg.nn.losses import Loss
 from thalweg.nn.penalties import Penalty, as_penalty
 from thalweg.optim.averaging import Averaging, as_averaging
 from thalweg.optim.clipping import Clipping, as_clipping
-from thalweg.optim.optimizers import Adam, Optimizer
-from thalweg.optim.schedules import Cosine, Schedule
+from thalweg.optim.optimizers import Adam, AdamW, Nadam, Optimizer, RAdam
+from thalweg.optim.schedules import Cosine, Rate, Schedule
 from thalweg.tabular.choices import (
     activation_names,
     hidden_layer,
+    leading_rule,
     read,
     read_activation,
     read_class_weight,
@@ -39,6 +39,9 @@ MAX_UNITS = 2**20
 """Units of one hidden layer at most; more are a slip of the finger."""
 
 _MANY_ROWS = 6400
+_ADAMS = (Adam, AdamW, Nadam, RAdam)
+"""Rules that the measured learning rate suits."""
+
 _READ = {
     "learning_rate": ("schedule", True),
     "clip": ("clipping", True),
@@ -168,15 +171,14 @@ class TableSettings:
         """
         chosen = self.update_rule
         if self.learning_rate is not None:
-            return dataclasses.replace(chosen, learning_rate=self.learning_rate)
-        if states_rate(self.optimizer) or isinstance(chosen.learning_rate, Schedule):
+            return chosen.with_rate(cast("Rate", self.learning_rate))
+        leading = leading_rule(chosen)
+        start = leading.chosen_rate
+        if isinstance(start, Schedule) or states_rate(self.optimizer) or _takes_all_rows(chosen):
             return chosen
-        if _takes_all_rows(chosen):
-            return chosen
-        start = chosen.learning_rate
-        if isinstance(chosen, Adam):
+        if isinstance(leading, _ADAMS):
             start = 5e-3 * math.sqrt(self.batch(rows) / 128)
-        return dataclasses.replace(chosen, learning_rate=Cosine(start))
+        return chosen.with_rate(Cosine(start))
 
     def objective(self, task: str) -> Loss:
         """The loss for a task.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -81,9 +81,7 @@ def beginning(
     return Beginning(parameters, states, shape, plan.output_shape, _digest(given), taken)
 
 
-def started(
-    start: Model | Mapping[str, Any], plan: Blueprint, dtype: np.dtype[Any]
-) -> dict[str, Array]:
+def started(start: Any, plan: Blueprint, dtype: np.dtype[Any]) -> dict[str, Array]:
     """The arrays of a start by path, checked against the network that is to take them.
 
     Raises:
@@ -94,8 +92,9 @@ def started(
         start = {**start.parameters, **start.states}
     if not isinstance(start, Mapping) or not start:
         raise SettingError(f"start must be a model or arrays by path, got {start!r:.80}")
+    given = cast("Mapping[str, Any]", start)
     wanted = {path: item.shape for path, item in (*plan.parameters.items(), *plan.states.items())}
-    return {path: _taken(path, value, wanted, dtype) for path, value in start.items()}
+    return {path: _taken(path, value, wanted, dtype) for path, value in given.items()}
 
 
 def _taken(path: str, value: Any, wanted: Mapping[str, Shape], dtype: np.dtype[Any]) -> Array:
@@ -133,7 +132,7 @@ def frozen_patterns(
         SettingError: a pattern that fits no parameter, or patterns that fit all of them.
     """
     patterns = (frozen,) if isinstance(frozen, str) else tuple(frozen)
-    if any(not isinstance(pattern, str) for pattern in patterns):
+    if not all(type(pattern) is str for pattern in patterns):
         raise SettingError(f"frozen takes paths such as '0' or '*.bias', got {frozen!r}")
     check_patterns("frozen", patterns, parameters)
     if patterns and all(any_selects(patterns, path) for path in parameters):

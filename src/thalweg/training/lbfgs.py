@@ -12,6 +12,7 @@ from thalweg.errors import SettingError
 from thalweg.graph import Array
 from thalweg.model.forward import Forward, native_forward
 from thalweg.optim.lbfgs import LBFGS, direction
+from thalweg.optim.optimizer import Moment
 from thalweg.training.executor import Stretch, Sums, gathered
 from thalweg.training.full_batch import FullBatch, Whole
 from thalweg.training.job import Chosen, Job
@@ -160,13 +161,12 @@ class LBFGSExecutor:
         if float(way @ slope) >= 0:
             return None
         if is_first:
-            way = way * min(1.0, float(rule.learning_rate) / float(np.linalg.norm(way)))
+            longest = float(rule.rate(Moment(state.step)))
+            way = way * min(1.0, longest / float(np.linalg.norm(way)))
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             share = line_search(
-                lambda place: _or_infinity(self._at(place).risk),
-                lambda place: _flat(self._at(place).gradients),
-                here, way, slope, begin.risk, c1=rule.c1, c2=rule.c2, maxiter=rule.evaluations,
+                self._risk_at, self._slope_at, here, way, slope, begin.risk, c1=rule.c1, c2=rule.c2, maxiter=rule.evaluations,
             )[0]  # fmt: skip
         trials = [share] if share else [0.5**k for k in range(rule.evaluations)]
         for trial in trials:
@@ -175,6 +175,12 @@ class LBFGSExecutor:
             if _is_finite(found) and found.risk < begin.risk:
                 return place, found
         return None
+
+    def _risk_at(self, place: Array) -> float:
+        return _or_infinity(self._at(place).risk)
+
+    def _slope_at(self, place: Array) -> Array:
+        return _flat(self._at(place).gradients)
 
     def _at(self, place: Array) -> Whole:
         key = place.tobytes()

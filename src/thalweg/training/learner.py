@@ -12,7 +12,7 @@ from thalweg.nn.layer import evaluate
 from thalweg.ops.functions import astype, fold_in, where
 from thalweg.optim.accumulation import Group
 from thalweg.optim.optimizers import Moment
-from thalweg.training.recipe import AVERAGE, GATHERED, ROWS, Recipe, slots_of
+from thalweg.training.recipe import AVERAGE, GATHERED, ROWS, Recipe
 
 Tensors = dict[str, Tensor]
 Slots = dict[str, Tensors]
@@ -41,7 +41,7 @@ class Stage(NamedTuple):
 
 def nested_slots(recipe: Recipe, flat: Mapping[str, Tensor]) -> Slots:
     """Slots by name, then by path; a slot that no parameter keeps is empty."""
-    nested: Slots = {slot.name: {} for slot in slots_of(recipe.optimizer)}
+    nested: Slots = {slot.name: {} for slot in recipe.optimizer.slots}
     for path, value in flat.items():
         slot, _, rest = path.partition("/")
         nested.setdefault(slot, {})[rest] = value
@@ -62,8 +62,6 @@ class Learner:
         """Where the gradient is taken: the trained parameters, or what the optimiser looks at."""
         trained = self._trained(stage.parameters)
         slots = {name: slot for name, slot in stage.slots.items() if name not in _OWN}
-        if not hasattr(self.recipe.optimizer, "point"):
-            return trained
         return self.recipe.optimizer.point(trained, slots, stage.moment)
 
     def _trained(self, parameters: Tensors) -> Tensors:

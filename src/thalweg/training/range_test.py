@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -187,7 +186,7 @@ def lr_find(
     _check_range(low, high, steps)
     check_backend(backend)
     ramp = Geometric(low, high, length=steps - 1)
-    rule = dataclasses.replace(as_optimizer(optimizer), learning_rate=ramp)
+    rule = as_optimizer(optimizer).with_rate(ramp)
     most = None if threads is None else whole_number("threads", threads, 1)
     given = problem(
         network, x, y, loss=loss, classes=classes, sample_weight=sample_weight, start=start,

@@ -138,13 +138,14 @@ def initial_slots(recipe: Recipe, parameters: Values) -> Values:
 def _optimizer_slots(optimizer: Optimizer, parameters: Values) -> Values:
     if isinstance(optimizer, LBFGS):
         return optimizer.arrays(sum(value.size for value in parameters.values()))
+    optimizer.check(parameters)
     found: Values = {}
-    for slot in slots_of(optimizer):
+    for slot in optimizer.slots:
         if slot.shared:
             found[f"{slot.name}/"] = np.full((), slot.start, np.float64)
             continue
         for path, value in parameters.items():
-            if keeps(optimizer, slot, path, value.shape):
+            if optimizer.keeps(slot, path, value.shape):
                 found[f"{slot.name}/{path}"] = _filled(value, slot.start)
     return found
 
@@ -154,18 +155,3 @@ def _filled(like: Array, start: float) -> Array:
     if start == 0.0:
         return np.zeros(like.shape, like.dtype)
     return np.full(like.shape, start, like.dtype)
-
-
-# TODO shim until the optimisers have Slot
-from types import SimpleNamespace
-
-
-def slots_of(optimizer):
-    return [
-        s if hasattr(s, "name") else SimpleNamespace(name=s, start=0.0, shared=False)
-        for s in optimizer.slots
-    ]
-
-
-def keeps(optimizer, slot, path, shape):
-    return optimizer.keeps(slot, path, shape) if hasattr(optimizer, "keeps") else True

@@ -171,7 +171,8 @@ class StepGraph:
         flat = _flat(kept)
         reals = [value for value in (*changed.values(), *flat.values()) if value.type.is_float]
         trained = [moved[path] for path in point]
-        probe = nonfinite_probe([loss, risk, *gradients.values(), *trained, *reals])
+        risks = [loss] if risk is loss else [loss, risk]
+        probe = nonfinite_probe([*risks, *gradients.values(), *trained, *reals])
         return [
             *(moved[path] for path in parameters),
             *(flat[path] for path in slots),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, cast
 
-from thalweg.descriptions import Description, family, flag, make, register, setting, size
+from thalweg.descriptions import Description, family, flag, register, setting, size
+from thalweg.descriptions.spec import parse_spec
 from thalweg.errors import SettingError
 from thalweg.training.history import History
 from thalweg.training.recipe import Values
@@ -127,7 +128,7 @@ def as_rules(value: Any) -> tuple[Stopping, ...]:
     if isinstance(value, (list, tuple)):
         return tuple(rule for item in cast("list[Any]", value) for rule in as_rules(item))
     if isinstance(value, str):
-        value = make("stopping", value)
+        value = parse_spec("stopping", value)
     if isinstance(value, Stopping) and not isinstance(value, EarlyStopping):
         return (value,)
     raise SettingError(

@@ -10,7 +10,7 @@ import numpy as np
 from thalweg.descriptions import option, register, setting
 from thalweg.errors import DTypeError, ShapeError
 from thalweg.graph import Array, Tensor, as_tensor
-from thalweg.nn.functional import softmax
+from thalweg.nn.functional import softmax, softplus
 from thalweg.nn.losses.base import Loss, float_outputs, nan_unless, require, stripped
 from thalweg.nn.losses.smoothing import SmoothedLoss
 from thalweg.ops import functions as ops
@@ -163,8 +163,9 @@ class KLDivergence(Loss):
 class Focal(Loss):
     """l = -(1 - ŷ_c)^γ log ŷ_c with ŷ = softmax(z) and c the true class: easy rows count less.
 
-    γ = 0 is cross entropy. Computed from log(1 - ŷ_c), which is exact where ŷ_c is near 1. The
-    factor α of the source is a class weight: ``fit(..., class_weight=...)``.
+    γ = 0 is cross entropy. Computed from z_c - log Σ over k ≠ c of e^z_k, so that it keeps its
+    digits where ŷ_c is near 0 or 1. The factor α of the source is a class weight:
+    ``fit(..., class_weight=...)``.
 
     Args:
         gamma: γ ≥ 0.
@@ -189,15 +190,14 @@ class Focal(Loss):
         """The focal loss of each row, (N,)."""
         net, wanted = float_outputs("focal", outputs), as_tensor(targets)
         check_classes("focal", net, wanted, indices_only=True)
-        crossed = CrossEntropy().values(net, wanted)
-        hits, _ = class_hits(net, wanted)
-        largest = ops.stop_gradient(net.max(1, keepdims=True))
-        other = ops.stop_gradient(largest_other(net, hits))[:, None]
-        powers = ops.exp(ops.where(hits, 0.0, net - other))
-        log_others = ops.log(ops.where(hits, 0.0, powers).sum(1)) + other[:, 0]
-        log_all = ops.log(ops.exp(net - largest).sum(1)) + largest[:, 0]
+        hits, valid = class_hits(net, wanted)
+        shifted = net - ops.stop_gradient(largest_other(net, hits))[:, None]
+        powers = ops.exp(ops.where(hits, 0.0, shifted))
+        others = ops.log(ops.where(hits, 0.0, powers).sum(1))
+        lead = ops.where(hits, shifted, 0.0).sum(1) - others  # ŷ_c = σ(lead)
         gamma = as_tensor(self.gamma, net.dtype)
-        return ops.exp(gamma * (log_others - log_all)) * crossed
+        loss = ops.exp(-gamma * softplus(lead)) * softplus(-lead)
+        return loss + nan_unless(valid, net.dtype)
 
     def predict(self, outputs: Any) -> Tensor:
         """softmax(z), (N, K)."""

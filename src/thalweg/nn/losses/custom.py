@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from thalweg.descriptions import make
+from thalweg.descriptions.spec import parse_spec
 from thalweg.errors import SettingError, ShapeError
 from thalweg.graph import Tensor, as_tensor
 from thalweg.nn.functional import softmax
@@ -82,7 +82,7 @@ def as_loss(spec: Any) -> Loss:
     if isinstance(spec, Loss):
         return spec
     if isinstance(spec, str):
-        loss: Loss = make("loss", spec)
+        loss: Loss = parse_spec("loss", spec)
         return loss
     if isinstance(spec, type):
         raise SettingError(
