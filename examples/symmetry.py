@@ -7,6 +7,10 @@ gradient, so no step of any length tells them apart: a layer of 16 units is one 
 The equality below is that of bits, after every epoch. With zeros and tanh not even that one unit
 learns, and rectifiers whose net input is 0 pass no gradient at all; a bias of 0.01 opens them, yet
 they stay equal. Random weights break the symmetry from the first step.
+
+(Bits stay equal where every unit is computed in the same order, as the compiled programs do. A
+library of matrix products that takes the last columns of a matrix in another order breaks the
+symmetry by rounding alone: ``backend="interpreter"`` may show it, since it multiplies with NumPy.)
 """
 
 from __future__ import annotations
@@ -44,11 +48,13 @@ class Record(NamedTuple):
         different: how many different units there are, at the start and after each epoch.
         moved: whether any hidden weight differs from its start at the end.
         losses: the training loss of each epoch.
+        parameters: what training left.
     """
 
     different: tuple[int, ...]
     moved: bool
     losses: Array
+    parameters: dict[str, Array]
 
 
 def data(rows: int = 256) -> tuple[Array, Array]:
@@ -57,10 +63,12 @@ def data(rows: int = 256) -> tuple[Array, Array]:
     return x, 2 * x[:, 0] * x[:, 1] + 0.5
 
 
-def network(activation: str, start: Initialiser, bias: float = 0.0) -> tw.Sequential:
+def network(
+    activation: str, start: Initialiser, bias: float = 0.0, units: int = UNITS
+) -> tw.Sequential:
     """One hidden layer, with all weights drawn from ``start``."""
     return tw.Sequential(
-        tw.Linear(UNITS, weight=start, bias_start=tw.Constant(bias)),
+        tw.Linear(units, weight=start, bias_start=tw.Constant(bias)),
         ACTIVATIONS[activation],
         tw.Linear(1, weight=start),
     )
@@ -79,11 +87,12 @@ def train(
     start: str,
     bias: float = 0.0,
     epochs: int = 60,
-    backend: str = "native",
+    units: int = UNITS,
+    batch_size: int = 32,
     dtype: str = "float32",
 ) -> Record:
     """Train in small batches with Adam and look at the hidden units after each epoch."""
-    net, (x, y) = network(activation, STARTS[start], bias), data()
+    net, (x, y) = network(activation, STARTS[start], bias, units), data()
     first = tw.initialise(net, 2, dtype=dtype)
     different = [different_units(first)]
     run = tw.fit(
@@ -91,16 +100,16 @@ def train(
         x,
         y,
         optimizer=tw.Adam(0.02),
-        batch_size=32,
+        batch_size=batch_size,
         epochs=epochs,
         callbacks=[lambda epoch: different.append(different_units(dict(epoch.parameters)))],
-        backend=backend,
         dtype=dtype,
         progress=False,
         threads=1,
     )
-    moved = not np.array_equal(run.model.parameters["0.weight"], first["0.weight"])
-    return Record(tuple(different), moved, run.history["train_loss"])
+    last = dict(run.model.parameters)
+    moved = not np.array_equal(last["0.weight"], first["0.weight"])
+    return Record(tuple(different), moved, run.history["train_loss"], last)
 
 
 def open_units(start: str, bias: float) -> float:

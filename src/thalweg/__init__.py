@@ -17,6 +17,7 @@ from thalweg.descriptions import register
 from thalweg.errors import ThalwegError
 from thalweg.graph import Graph, Tensor
 from thalweg.model import Model, load
+from thalweg.model.ensemble import ensemble
 from thalweg.nn.activations import (
     ELU,
     GELU,
@@ -43,6 +44,7 @@ from thalweg.nn.columns import Branch, Columns
 from thalweg.nn.containers import Sequential
 from thalweg.nn.dropout import AlphaDropout, Dropout
 from thalweg.nn.embedding import Embedding
+from thalweg.nn.ensemble import Ensemble
 from thalweg.nn.functional import (
     elu,
     gelu,
@@ -249,6 +251,7 @@ __all__ = [
     "EarlyStopping",
     "ElasticNet",
     "Embedding",
+    "Ensemble",
     "Epoch",
     "ExponentialDecay",
     "Flatten",
@@ -373,6 +376,7 @@ __all__ = [
     "concatenate",
     "cos",
     "elu",
+    "ensemble",
     "erf",
     "evaluate",
     "exp",

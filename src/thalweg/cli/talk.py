@@ -61,7 +61,8 @@ class Talk:
         rate = leading_rule(settings.rule(count)).chosen_rate
         say_entry(
             "training",
-            f"{settings.text('optimizer')}, {_rate_text(rate)}, batches of {settings.batch(count)}, "
+            f"{settings.text('optimizer')}, {_rate_text(rate)}, "
+            f"batches of {settings.batch(count)}, "
             f"at most {settings.epochs} epochs, seed {settings.seed}",
         )
         extra = _extras(settings)

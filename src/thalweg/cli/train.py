@@ -67,28 +67,13 @@ def train(
     A second Ctrl-C gives up at once; --resume goes on with either, bit for bit.
     """
     settings = TableSettings(
-        hidden=parse_hidden(hidden),
-        activation=activation,
-        dropout=dropout,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=optimizer,
-        early_stopping=parse_patience(early_stopping),
-        clip=clip,
-        seed=seed,
-        initialiser=initialiser,
-        normalise=normalise,
-        structure=network,
-        loss=loss,
-        penalty=penalty,
-        class_weight=class_weight,
-        average=average,
-        augment=augment,
-        accumulate=accumulate,
-        statistics=statistics,
-        stop=stop,
-    )
+        hidden=parse_hidden(hidden), activation=activation, dropout=dropout, epochs=epochs,
+        batch_size=batch_size, learning_rate=learning_rate, optimizer=optimizer,
+        early_stopping=parse_patience(early_stopping), clip=clip, seed=seed,
+        initialiser=initialiser, normalise=normalise, structure=network, loss=loss,
+        penalty=penalty, class_weight=class_weight, average=average, augment=augment,
+        accumulate=accumulate, statistics=statistics, stop=stop,
+    )  # fmt: skip
     settings.check()
     talk = Talk(json=json, quiet=quiet)
     place = _place(file, out, resume=resume)

@@ -74,6 +74,10 @@ class Tanh(Activation):
     """tanh x = 2σ(2x) - 1.
 
     Derivative 1 - tanh²x, at most 1. Range (-1, 1). Saturates on both sides.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.Tanh(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[-0.762,  0.   ,  0.964]], dtype=float32)
     """
 
     output_range = (-1.0, 1.0)
@@ -91,6 +95,10 @@ class HardLogistic(Activation):
 
     Derivative ¼ inside (-2, 2), else 0. Range [0, 1]. Saturates on both sides. Other libraries'
     "hard sigmoid" has slope 1/6.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.HardLogistic(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[0.25, 0.5 , 1.  ]], dtype=float32)
     """
 
     output_range = (0.0, 1.0)
@@ -108,6 +116,10 @@ class HardTanh(Activation):
     """max(min(x, 1), -1): tanh in straight lines.
 
     Derivative 1 inside (-1, 1), else 0. Range [-1, 1]. Saturates on both sides.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.HardTanh(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[-1.,  0.,  1.]], dtype=float32)
     """
 
     output_range = (-1.0, 1.0)
@@ -127,6 +139,10 @@ class Step(Activation):
 
     Source: McCulloch and Pitts, "A logical calculus of the ideas immanent in nervous activity",
     1943.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.Step(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[0., 1., 1.]], dtype=float32)
     """
 
     output_range = (0.0, 1.0)
@@ -143,6 +159,10 @@ class Sign(Activation):
     """-1, 0 or 1: the sign of x.
 
     Derivative 0, so gradients cannot train what lies in front of it.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.Sign(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[-1.,  0.,  1.]], dtype=float32)
     """
 
     output_range = (-1.0, 1.0)
@@ -156,7 +176,14 @@ class Sign(Activation):
 @register("layer", "identity")
 @dataclass(frozen=True)
 class Identity(Activation):
-    """X itself: a linear output unit. Derivative 1."""
+    """X itself: a linear output unit.
+
+    Derivative 1. Range (-∞, ∞). Saturates nowhere.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.Identity(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[-1.,  0.,  2.]], dtype=float32)
+    """
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """X."""
@@ -201,6 +228,10 @@ class LeakyReLU(Activation):
 
     Source: Maas, Hannun and Ng, "Rectifier nonlinearities improve neural network acoustic
     models", 2013.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.LeakyReLU(0.1), {}, [[-2.0, 2.0]]).numpy().round(3)
+    array([[-0.2,  2. ]], dtype=float32)
     """
 
     start = He()
@@ -227,6 +258,10 @@ class PReLU(Activation):
         (N, C, …) → the same; ``slope`` is (1,) or (C, 1, …).
 
     Source: He, Zhang, Ren and Sun, "Delving deep into rectifiers", 2015.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.PReLU(), {"slope": [0.25]}, [[-2.0, 2.0]]).numpy()
+    array([[-0.5,  2. ]], dtype=float32)
     """
 
     start = He()
@@ -254,6 +289,10 @@ class ELU(Activation):
 
     Source: Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by
     exponential linear units", 2016.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.ELU(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[-0.632,  0.   ,  2.   ]], dtype=float32)
     """
 
     output_range = (-1.0, math.inf)
@@ -276,6 +315,10 @@ class Softplus(Activation):
 
     Source: Dugas, Bengio, Bélisle, Nadeau and Garcia, "Incorporating second-order functional
     knowledge for better option pricing", 2001.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.Softplus(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[0.313, 0.693, 2.127]], dtype=float32)
     """
 
     output_range = (0.0, math.inf)
@@ -300,6 +343,10 @@ class Swish(Activation):
         learned: whether β is a parameter (``beta``, one for the layer).
 
     Source: Ramachandran, Zoph and Le, "Searching for activation functions", 2017.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.Swish(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[-0.269,  0.   ,  1.762]], dtype=float32)
     """
 
     output_range = (-0.2785, math.inf)
@@ -327,6 +374,10 @@ class GELU(Activation):
         approximation: ``exact`` (erf), ``tanh``, or ``logistic``, which is x·σ(1.702x).
 
     Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.GELU(), {}, [[-1.0, 0.0, 2.0]]).numpy().round(3)
+    array([[-0.159,  0.   ,  1.954]], dtype=float32)
     """
 
     output_range = (-0.1701, math.inf)
@@ -359,6 +410,10 @@ class Maxout(Activation):
         (N, …, inputs) → (N, …, features).
 
     Source: Goodfellow, Warde-Farley, Mirza, Courville and Bengio, "Maxout networks", 2013.
+
+    >>> import thalweg as tw
+    >>> tw.Maxout(4, pieces=3).summary(2).parameters
+    36
     """
 
     start = He()
@@ -418,6 +473,10 @@ class LogSoftmax(Activation):
 
     Args:
         axis: along which the probabilities sum to 1.
+
+    >>> import thalweg as tw
+    >>> tw.apply_network(tw.LogSoftmax(), {}, [[0.0, 0.0]]).numpy().round(3)
+    array([[-0.693, -0.693]], dtype=float32)
     """
 
     output_range = (-math.inf, 0.0)

@@ -26,9 +26,11 @@ class Sequential(Layer):
     3
     """
 
-    layers: tuple[Layer, ...] = parts(family="layer")
+    layers: tuple[Layer, ...] = parts(family="layer", help="one after the other")
 
     def __init__(self, *given: Layer | Sequence[Layer], layers: Sequence[Layer] = ()) -> None:
+        if not isinstance(layers, (list, tuple)):
+            raise SettingError(f"Sequential.layers takes a list of layers, got {layers!r:.80}")
         alone = given[0] if len(given) == 1 and isinstance(given[0], (list, tuple)) else given
         checked = tuple(_layer(place, item) for place, item in enumerate((*alone, *layers)))
         object.__setattr__(self, "layers", checked)

@@ -18,6 +18,7 @@ from thalweg.optim.optimizer import (
     inner_slot,
     inner_slots,
     inner_state,
+    memory,
     outer_state,
     refuse_whole_batch,
 )
@@ -61,13 +62,13 @@ class Lion(Optimizer):
         """One step."""
         rate = self.rate(moment)
         keep = 1.0 - rate * self.weight_decay
+        of_step, of_state = memory(self.beta1), memory(self.beta2)
         moved: Values = {}
         means: Values = {}
         for path, value in parameters.items():
             mean, gradient = state["mean"][path], gradients[path]
-            way = sign(mean * self.beta1 + gradient * (1.0 - self.beta1))
-            means[path] = mean * self.beta2 + gradient * (1.0 - self.beta2)
-            moved[path] = value * keep - way * rate
+            means[path] = of_state(mean, gradient)
+            moved[path] = value * keep - sign(of_step(mean, gradient)) * rate
         return moved, {"mean": means}
 
 
@@ -182,9 +183,9 @@ class Muon(Optimizer):
     def _matrix(
         self, value: Tensor, gradient: Tensor, momentum: Tensor, rate: Tensor
     ) -> tuple[Tensor, Tensor]:
-        fresh = 1.0 - self.momentum
-        after = momentum * self.momentum + gradient * fresh
-        way = after * self.momentum + gradient * fresh if self.nesterov else after
+        mixed = memory(self.momentum)
+        after = mixed(momentum, gradient)
+        way = mixed(after, gradient) if self.nesterov else after
         inputs, outputs = value.shape
         shaped = max(1.0, outputs / inputs) ** 0.5
         scale = shaped if self.scale == "shape" else 0.2 * max(outputs, inputs) ** 0.5

@@ -128,39 +128,18 @@ def fit_table(
     ('regression', ['mae', 'r2', 'rmse'], ['mean', 'linear model'])
     """
     settings = TableSettings(
-        hidden=tuple(hidden),
-        activation=activation,
-        dropout=dropout,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=optimizer,
-        early_stopping=early_stopping,
-        clip=clip,
-        seed=seed,
-        initialiser=initialiser,
-        normalise=normalise,
-        structure=network,
-        loss=loss,
-        penalty=penalty,
-        class_weight=class_weight,
-        average=average,
-        augment=augment,
-        accumulate=accumulate,
-        statistics=statistics,
-        stop=stop,
-    )
+        hidden=tuple(hidden), activation=activation, dropout=dropout, epochs=epochs,
+        batch_size=batch_size, learning_rate=learning_rate, optimizer=optimizer,
+        early_stopping=early_stopping, clip=clip, seed=seed, initialiser=initialiser,
+        normalise=normalise, structure=network, loss=loss, penalty=penalty,
+        class_weight=class_weight, average=average, augment=augment, accumulate=accumulate,
+        statistics=statistics, stop=stop,
+    )  # fmt: skip
     settings.check()
     prepared = prepare_table(
-        source,
-        target,
-        task=task,
-        kinds=kinds,
-        drop=drop,
-        categories=categories,
-        fractions=fractions,
-        seed=seed,
-    )
+        source, target, task=task, kinds=kinds, drop=drop, categories=categories,
+        fractions=fractions, seed=seed,
+    )  # fmt: skip
     return fit_prepared(
         prepared,
         settings,

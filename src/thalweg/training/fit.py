@@ -156,7 +156,7 @@ def fit(
         NonFiniteError: the loss, a gradient or a parameter became NaN or infinite; the error's
             ``run`` holds the model as it was before that update.
 
-    >>> import thalweg as tw
+    >>> import numpy as np, thalweg as tw
     >>> x = np.linspace(-1, 1, 64)[:, None]
     >>> run = tw.fit(tw.Sequential(tw.Linear(1)), x, 3 * x[:, 0], epochs=200, optimizer="sgd")
     >>> bool(run.history["train_loss"][-1] < run.history["train_loss"][0])
@@ -169,45 +169,61 @@ def fit(
         class_weight=class_weight, validation=validation, scale_targets=scale_targets,
         start=start, seed=seed, dtype=dtype,
     )  # fmt: skip
-    recipe = Recipe(
-        network,
-        given.code.loss,
-        as_optimizer(optimizer),
-        as_clipping(clip),
-        as_penalty(penalty),
-        as_averaging(average),
-        as_augmentation(augment),
-        whole_number("accumulate", accumulate, 1),
-        frozen_patterns(frozen, given.parameters),
-    )
-    rows = given.rows
+    recipe = _recipe(
+        network, given, optimizer=optimizer, clip=clip, penalty=penalty, average=average,
+        augment=augment, accumulate=accumulate, frozen=frozen,
+    )  # fmt: skip
     if isinstance(recipe.optimizer, LBFGS):
-        check_whole_batch(recipe, batch_size, len(rows))
-        batch_size, shuffle = len(rows), False
-    size = rows_of_a_batch(batch_size, len(rows))
-    job = Job(recipe, rows, epochs, size, seed, shuffle, given.held_out, most)
+        batch_size, shuffle = check_whole_batch(recipe, batch_size, len(given.rows)), False
+    size = rows_of_a_batch(batch_size, len(given.rows))
+    job = Job(recipe, given.rows, epochs, size, seed, shuffle, given.held_out, most)
     check_schedules(recipe, job.total_steps, job.steps_per_epoch)
-    rules = as_rules(stop)
-    plan = Plan(
-        job,
-        None if given.held_out is None else validator(given.code, given.held_out),
-        as_stopping(early_stopping),
-        tuple(callbacks),
-        _display(progress),
-        save_every=checkpoint_every,
-        save_every_updates=checkpoint_every_updates,
-        identity={"dtype": given.dtype.name, "start": given.digest},
-        finish=finisher(statistics, recipe, rows),
-        rules=rules,
-        gradient=gradient_norm(job, backend) if needs_gradient(rules) else None,
+    plan = _plan(
+        job, given, backend, early_stopping=early_stopping, callbacks=callbacks, stop=stop,
+        progress=progress, statistics=statistics, every=checkpoint_every,
+        every_updates=checkpoint_every_updates,
+    )  # fmt: skip
+    standing = Standing(
+        State(given.parameters, initial_slots(recipe, given.parameters), given.states, 0)
     )
-    slots = initial_slots(recipe, given.parameters)
-    standing = Standing(State(given.parameters, slots, given.states, 0))
     if checkpoint is not None:
         plan, standing = _with_checkpoint(
             plan, Path(checkpoint), standing.state, given.code, resume
         )
     return _train(plan, executor_of(job, backend), standing, given)
+
+
+def _recipe(network: Network, given: Problem, **chosen: Any) -> Recipe:
+    """What the step is made of, from :func:`fit`'s arguments."""
+    return Recipe(
+        network,
+        given.code.loss,
+        as_optimizer(chosen["optimizer"]),
+        as_clipping(chosen["clip"]),
+        as_penalty(chosen["penalty"]),
+        as_averaging(chosen["average"]),
+        as_augmentation(chosen["augment"]),
+        whole_number("accumulate", chosen["accumulate"], 1),
+        frozen_patterns(chosen["frozen"], given.parameters),
+    )
+
+
+def _plan(job: Job, given: Problem, backend: str, **chosen: Any) -> Plan:
+    """What happens around the steps, from :func:`fit`'s arguments."""
+    rules = as_rules(chosen["stop"])
+    return Plan(
+        job,
+        None if given.held_out is None else validator(given.code, given.held_out),
+        as_stopping(chosen["early_stopping"]),
+        tuple(chosen["callbacks"]),
+        _display(chosen["progress"]),
+        save_every=chosen["every"],
+        save_every_updates=chosen["every_updates"],
+        identity={"dtype": given.dtype.name, "start": given.digest},
+        finish=finisher(chosen["statistics"], job.recipe, given.rows),
+        rules=rules,
+        gradient=gradient_norm(job, backend) if needs_gradient(rules) else None,
+    )
 
 
 def _check_call(

@@ -22,8 +22,8 @@ from thalweg.training.step import State
 CONVERGED = "converged"
 
 
-def check_whole_batch(recipe: Recipe, batch_size: int | None, rows: int) -> None:
-    """Refuse what needs mini-batches.
+def check_whole_batch(recipe: Recipe, batch_size: int | None, rows: int) -> int:
+    """The batch size of all rows; what needs mini-batches is refused.
 
     Raises:
         SettingError: naming the setting.
@@ -41,6 +41,7 @@ def check_whole_batch(recipe: Recipe, batch_size: int | None, rows: int) -> None
     for name, value in wrong.items():
         if value is not None:
             raise SettingError(f"lbfgs takes no {name}, got {value!r}")
+    return rows
 
 
 class LBFGSExecutor:
@@ -166,7 +167,8 @@ class LBFGSExecutor:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             share = line_search(
-                self._risk_at, self._slope_at, here, way, slope, begin.risk, c1=rule.c1, c2=rule.c2, maxiter=rule.evaluations,
+                self._risk_at, self._slope_at, here, way, slope, begin.risk,
+                c1=rule.c1, c2=rule.c2, maxiter=rule.evaluations,
             )[0]  # fmt: skip
         trials = [share] if share else [0.5**k for k in range(rule.evaluations)]
         for trial in trials:
