@@ -135,6 +135,8 @@ def test_wrappers_refuse_bad_values():
         (lambda: DecoupledDecay("sgd"), "DecoupledDecay.then must be an optimizer, got 'sgd'"),
         (lambda: DecoupledDecay(SGD(), scaled_by="it"), "DecoupledDecay.scaled_by.*it"),
         (lambda: Groups(groups=(SGD(),)), r"Groups.groups\[0\] must be a group"),
+        (lambda: Group(""), "Group.pattern must be .*, got ''"),
+        (lambda: Group(0), r"Group.pattern must be .* such as '\*\.bias', got 0"),
         (lambda: Group("0", "sgd"), "Group.optimizer must be an optimizer, got 'sgd'"),
     ):
         with pytest.raises(SettingError, match=message):

@@ -18,6 +18,7 @@ from thalweg.nn.containers import Sequential
 from thalweg.nn.ensemble import Ensemble, kind_of
 from thalweg.nn.layer import Layer, blueprint, layer_kind
 from thalweg.nn.linear import Linear
+from thalweg.nn.losses import Loss
 
 
 def ensemble(
@@ -113,13 +114,23 @@ def _kind(models: list[Model], combine: str) -> str:
                 f"models {place - 1} and {place} mean different things by their outputs: trained "
                 f"with {losses[place - 1]}, {losses[place]}; train them with one loss"
             )
-    if kinds[0] is not None:
-        return kinds[0]
+    return combined_kind(models[0].loss, combine)
+
+
+def combined_kind(loss: Loss, combine: str) -> str:
+    """What outputs mean to an ensemble of models of a loss.
+
+    Raises:
+        SettingError: a loss whose predictions cannot be averaged.
+    """
+    kind = kind_of(loss)
+    if kind is not None:
+        return kind
     if combine == "mean_outputs":
-        return models[0].loss.kind
+        return loss.kind
     raise SettingError(
-        f"{type(models[0].loss).__name__}.predict is a function of its own, whose inverse is not "
-        "known here; use combine='mean_outputs'"
+        f"{type(loss).__name__}.predict is a function of its own, whose inverse is not known here; "
+        "use combine='mean_outputs'"
     )
 
 
@@ -223,4 +234,4 @@ def _merged(groups: list[dict[str, Array]]) -> dict[str, Array]:
     }
 
 
-__all__ = ["ensemble"]
+__all__ = ["combined_kind", "ensemble"]

@@ -262,8 +262,8 @@ class RAdam(_Moments):
 class AdaMax(_Moments):
     """Adam with the largest gradient in place of the mean square: θ ← θ - η m̂ / u.
 
-    u ← max(β₂u, |g| + ε), with ε where PyTorch and Optax have it; as published ε is 0. Keras divides
-    by u + ε.
+    u ← max(β₂u, |g| + ε), with ε where PyTorch and Optax have it; as published ε is 0. Keras
+    divides by u + ε.
 
     Args:
         learning_rate: η ≥ 0.

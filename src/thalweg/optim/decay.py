@@ -29,6 +29,7 @@ class DecoupledDecay(Optimizer):
     For plain gradient descent it equals the penalty :class:`L2` of the same λ; for rules that
     divide by the size of gradients, such as Adam, it does not. With ``scaled_by="nothing"`` the
     factor is 1 - λ whatever the rate. Biases and scales (one axis) are exempt unless asked for.
+    Around :class:`Groups` η is that of ``otherwise``; place it inside them for each one's own.
 
     Args:
         then: the rule, with the learning rate η.

@@ -49,6 +49,16 @@ class Group(ParameterGroup):
     pattern: str
     optimizer: Optimizer = part(Adam(), family="optimizer", help="their rule")
 
+    def __post_init__(self) -> None:
+        """Check the fields, and that the pattern is text."""
+        super().__post_init__()
+        pattern: object = self.pattern
+        if not isinstance(pattern, str) or not pattern:
+            raise SettingError(
+                "Group.pattern must be a parameter's path such as '0.weight', its beginning such "
+                f"as '0', or a glob such as '*.bias', got {pattern!r:.80}"
+            )
+
 
 @register("optimizer", "groups")
 @dataclass(frozen=True)

@@ -183,13 +183,7 @@ def fit(
         progress=progress, statistics=statistics, every=checkpoint_every,
         every_updates=checkpoint_every_updates,
     )  # fmt: skip
-    standing = Standing(
-        State(given.parameters, initial_slots(recipe, given.parameters), given.states, 0)
-    )
-    if checkpoint is not None:
-        plan, standing = _with_checkpoint(
-            plan, Path(checkpoint), standing.state, given.code, resume
-        )
+    plan, standing = _beginning(plan, given, checkpoint, resume)
     return _train(plan, executor_of(job, backend), standing, given)
 
 
@@ -252,14 +246,19 @@ def _display(progress: bool | Display | None) -> Display:
     return terminal_display(always=progress is True)
 
 
-def _with_checkpoint(
-    plan: Plan, path: Path, start: State, code: TargetCode, resume: bool
+def _beginning(
+    plan: Plan, given: Problem, checkpoint: str | os.PathLike[str] | None, resume: bool
 ) -> tuple[Plan, Standing]:
-    """The plan with its checkpoint, and where the run begins."""
+    """Where the run begins, and the plan with its checkpoint, if any."""
+    job = plan.job
+    slots = initial_slots(job.recipe, given.parameters)
+    start = State(given.parameters, slots, given.states, 0)
+    if checkpoint is None:
+        return plan, Standing(start)
+    path = Path(checkpoint)
     if not path.parent.is_dir():
         raise FileError(f"checkpoint {path}: the folder {path.parent} does not exist; make it")
-    job = plan.job
-    marks = {**fingerprint(plan), "classes": _labels(code)}
+    marks = {**fingerprint(plan), "classes": _labels(given.code)}
     if not (is_described(job.recipe.network) and is_described(job.recipe.loss)):
         marks["program"] = program_digest(job.graph(start, job.batch_size).traced)
     plan = replace(plan, save=partial(save_checkpoint, path, marks))
