@@ -259,3 +259,16 @@ def test_settings_that_are_wrong_are_refused(build, message):
 )
 def test_description_survives_json(net):
     assert from_plain("layer", to_plain(net)) == net
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        tw.Residual(tw.Sequential(tw.ReLU(), tw.Linear(300))),
+        tw.Concatenated(tw.ReLU()),
+        tw.SkipSequential((tw.Dropout(0.1), tw.ReLU(), tw.Linear(3)), links=((1, 2, "sum"),)),
+    ],
+)
+def test_weights_in_front_of_a_block_start_as_its_first_activation_asks(block):
+    weights = tw.initialise(tw.Sequential(tw.Linear(300), block), 200)["0.weight"]
+    assert weights.std() * np.sqrt(200) == pytest.approx(np.sqrt(2), rel=0.02)

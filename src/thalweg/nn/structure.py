@@ -10,6 +10,7 @@ from thalweg.descriptions import option, part, parts, register
 from thalweg.errors import SettingError, ShapeError
 from thalweg.graph import Tensor
 from thalweg.nn.containers import followers
+from thalweg.nn.initialisers import Initialiser
 from thalweg.nn.layer import Layer, Scope
 from thalweg.ops.functions import concatenate, reshape
 
@@ -37,7 +38,9 @@ class Residual(Layer):
     """A residual connection: y = x + f(x), or y = P(x) + f(x) with a projection P.
 
     The identity lets signals and gradients pass by f unchanged. Where f changes the shape, P (such
-    as a Linear without activation) brings x to it.
+    as a Linear without activation) brings x to it. Each block adds the variance of f to that of x,
+    so that it doubles from block to block where f keeps it: normalise inside f, or let f start
+    small, in networks of more than a few blocks.
 
     Args:
         inner: f, often a Sequential.
@@ -59,6 +62,11 @@ class Residual(Layer):
 
     inner: Layer = part(family="layer", help="f")
     projection: Layer | None = part(None, family="layer", optional=True, help="P")
+
+    @property
+    def preferred_initialiser(self) -> Initialiser | None:
+        """What f prefers."""
+        return self.inner.preferred_initialiser
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """X + f(x)."""
@@ -95,6 +103,11 @@ class Concatenated(Layer):
 
     inner: Layer = part(family="layer", help="f")
     axis: str = option("last", options=_AXES, help=_AXIS)
+
+    @property
+    def preferred_initialiser(self) -> Initialiser | None:
+        """What f prefers."""
+        return self.inner.preferred_initialiser
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """X and f(x) side by side."""
@@ -195,6 +208,12 @@ class SkipSequential(Layer):
         super().__post_init__()
         links = tuple(_checked_link(item, len(self.layers)) for item in self.links)
         object.__setattr__(self, "links", links)
+
+    @property
+    def preferred_initialiser(self) -> Initialiser | None:
+        """What the first layer that is not transparent prefers."""
+        first = next((layer for layer in self.layers if not layer.transparent), None)
+        return None if first is None else first.preferred_initialiser
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """What is at the last place."""

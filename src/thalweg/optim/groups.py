@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from thalweg.descriptions import Description, family, part, parts, register
 from thalweg.errors import SettingError
@@ -52,7 +53,7 @@ class Group(ParameterGroup):
     def __post_init__(self) -> None:
         """Check the fields, and that the pattern is text."""
         super().__post_init__()
-        pattern: object = self.pattern
+        pattern: Any = self.pattern
         if not isinstance(pattern, str) or not pattern:
             raise SettingError(
                 "Group.pattern must be a parameter's path such as '0.weight', its beginning such "

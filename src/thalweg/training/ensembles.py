@@ -1,0 +1,195 @@
+"""Ensembles: the same rows with other seeds, bootstrap samples, snapshots of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import SettingError
+from thalweg.graph import Array
+from thalweg.model import Model
+from thalweg.model.ensemble import ensemble
+from thalweg.nn.layer import Layer
+from thalweg.optim.accumulation import updates_of
+from thalweg.optim.optimizers import Optimizer, as_optimizer
+from thalweg.optim.schedules import CosineRestarts, Schedule
+from thalweg.training.beginning import whole_number
+from thalweg.training.ensemble_run import EnsembleRun, OutOfBag, metrics_of, truth_of
+from thalweg.training.fit import fit
+from thalweg.training.history import Display, Epoch
+from thalweg.training.members import (
+    Material,
+    Trained,
+    bag,
+    checkpoint_of,
+    material,
+    member_seeds,
+    train_members,
+)
+from thalweg.training.problem import rows_of_a_batch
+from thalweg.training.result import TrainedRun
+
+
+def fit_ensemble(
+    network: Layer,
+    x: Any,
+    y: Any,
+    *,
+    members: int = 5,
+    combine: str = "mean",
+    seed: int = 0,
+    **options: Any,
+) -> EnsembleRun:
+    """Train several networks that differ by their seeds, and combine them.
+
+    Every member is trained on the same rows; starting weights, shuffling and dropout are its own.
+    A share of rows for validation is set apart once for all of them.
+
+    Args:
+        network: a layer.
+        x: inputs, as for :func:`fit`.
+        y: targets, as for :func:`fit`.
+        members: how many, ≥ 1.
+        combine: ``mean``, ``vote`` or ``mean_outputs``, see :func:`ensemble`.
+        seed: of the members' seeds, which the run names, and of the split.
+        options: of :func:`fit`, for every member. Of a ``checkpoint`` each member has its own
+            file, with its place behind the name; ``resume`` goes on with the member that was
+            interrupted.
+
+    Returns:
+        The run: one model, the members with their runs, and their scores. After Ctrl-C too, with
+        the members that are finished, or the first as it is.
+
+    Raises:
+        SettingError, DataError, ShapeError: as :func:`fit`.
+        NonFiniteError: naming the member; its ``run`` holds the members before it.
+
+    Source: Lakshminarayanan, Pritzel and Blundell, "Simple and scalable predictive uncertainty
+    estimation using deep ensembles", 2017.
+
+    >>> import numpy as np, thalweg as tw
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> net = tw.Sequential(tw.Linear(4), tw.Tanh(), tw.Linear(1))
+    >>> run = tw.fit_ensemble(net, x, x[:, 0] ** 2, members=3, epochs=5, progress=False)
+    >>> len(run.members), run.model.predict(x).shape
+    (3, (64,))
+    """
+    whole_number("members", members, 1)
+    rows = material(network, x, y, seed, combine, options)
+    seeds = member_seeds(seed, members)
+    progress = options.pop("progress", None)
+
+    def train(place: int, display: Display) -> TrainedRun:
+        own = {**options, **rows.arguments(), **checkpoint_of(options, place)}
+        return fit(network, rows.x, rows.y, seed=seeds[place], progress=display, **own)
+
+    def whole(trained: Trained) -> EnsembleRun:
+        return _run(trained, combine, seeds, rows)
+
+    return whole(train_members(members, train, progress, whole))
+
+
+def bagging(
+    network: Layer,
+    x: Any,
+    y: Any,
+    *,
+    members: int = 10,
+    combine: str = "mean",
+    seed: int = 0,
+    **options: Any,
+) -> EnsembleRun:
+    """Train several networks on bootstrap samples, and combine them.
+
+    Each member is trained on N rows drawn from the N training rows with replacement, about 63 % of
+    them at least once, and starts from weights of its own. The rows that a member has not drawn
+    test it: ``out_of_bag`` holds the combined predictions of the members that did not see a row,
+    which estimate the error on new rows without setting rows apart.
+
+    A row that is drawn twice stands twice among the member's rows, so that layers which learn from
+    rows, and batch statistics, see the sample and nothing else. Samples of one class are drawn
+    again.
+
+    Args:
+        network: a layer.
+        x: inputs, as for :func:`fit`.
+        y: targets, as for :func:`fit`.
+        members: how many, ≥ 1.
+        combine: ``mean``, ``vote`` or ``mean_outputs``, see :func:`ensemble`.
+        seed: of the samples and the members' seeds, which the run names, and of the split.
+        options: of :func:`fit`, as for :func:`fit_ensemble`.
+
+    Returns:
+        As :func:`fit_ensemble`, with ``out_of_bag``.
+
+    Raises:
+        SettingError, DataError, ShapeError, NonFiniteError: as :func:`fit_ensemble`.
+
+    Source: Breiman, "Bagging predictors", 1996.
+
+    >>> import numpy as np, thalweg as tw
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> net = tw.Sequential(tw.Linear(4), tw.Tanh(), tw.Linear(2))
+    >>> run = tw.bagging(net, x, x[:, 0] > 0, members=4, epochs=5, progress=False)
+    >>> run.out_of_bag.predictions.shape
+    (64, 2)
+    """
+    whole_number("members", members, 1)
+    rows = material(network, x, y, seed, combine, options)
+    seeds = member_seeds(seed, members)
+    progress = options.pop("progress", None)
+
+    def train(place: int, display: Display) -> TrainedRun:
+        drawn = rows.take(bag(seeds[place], rows))
+        own = {**options, **drawn.arguments(), **checkpoint_of(options, place)}
+        return fit(network, drawn.x, drawn.y, seed=seeds[place], progress=display, **own)
+
+    def whole(trained: Trained) -> EnsembleRun:
+        run = _run(trained, combine, seeds, rows)
+        drawn = [bag(seed, rows) for seed in run.seeds]
+        return replace(run, out_of_bag=out_of_bag(run.members, drawn, rows.x, rows.y, combine))
+
+    return whole(train_members(members, train, progress, whole))
+
+
+def _run(trained: Trained, combine: str, seeds: tuple[int, ...], rows: Material) -> EnsembleRun:
+    members = tuple(run.model for run in trained.runs)
+    return EnsembleRun(
+        ensemble(members, combine),
+        members,
+        trained.runs,
+        seeds[: len(members)],
+        trained.reason,
+        rows.judged,
+    )
+
+
+def out_of_bag(
+    members: Sequence[Model], drawn: Sequence[Array], x: Array, y: Array, combine: str = "mean"
+) -> OutOfBag:
+    """The combined predictions of the members that did not see a row.
+
+    Args:
+        members: one model or more.
+        drawn: the places of the rows that each was trained on.
+        x: all rows.
+        y: their targets.
+        combine: as for :func:`ensemble`; classes that are equally many votes are told apart by
+            their mean probability. Of net inputs probabilities are averaged.
+    """
+    counts = np.zeros(len(x), np.int64)
+    total: Array | None = None
+    for model, places in zip(members, drawn, strict=True):
+        unseen = np.ones(len(x), bool)
+        unseen[places] = False
+        if not unseen.any():
+            continue
+        found = _prediction(model, x[unseen], combine)
+        if total is None:
+            total = np.zeros((len(x), *found.shape[1:]))
+        total[unseen] += found
+        counts += unseen
+    return _judged(members[0], counts, total, y)
