@@ -206,9 +206,12 @@ from thalweg.optim.schedules import (
     WarmUp,
 )
 from thalweg.tabular import TableRun, TableSettings, fit_table
+from thalweg.training.ensemble_run import EnsembleRun
+from thalweg.training.ensembles import bagging, fit_ensemble
 from thalweg.training.fit import TrainedRun, fit
 from thalweg.training.history import Display, Epoch, History, Progress
 from thalweg.training.range_test import LearningRateTest, lr_find
+from thalweg.training.snapshot_ensemble import snapshots
 from thalweg.training.stopping import EarlyStopping, SmallChange, SmallGradient
 from thalweg.version import __version__
 
@@ -252,6 +255,7 @@ __all__ = [
     "ElasticNet",
     "Embedding",
     "Ensemble",
+    "EnsembleRun",
     "Epoch",
     "ExponentialDecay",
     "Flatten",
@@ -369,6 +373,7 @@ __all__ = [
     "apply_network",
     "arange",
     "argmax",
+    "bagging",
     "check_gradients",
     "class_weights",
     "clip",
@@ -382,6 +387,7 @@ __all__ = [
     "exp",
     "expm1",
     "fit",
+    "fit_ensemble",
     "fit_table",
     "floor",
     "fold_in",
@@ -426,6 +432,7 @@ __all__ = [
     "scatter_add",
     "sign",
     "sin",
+    "snapshots",
     "softmax",
     "softplus",
     "sqrt",

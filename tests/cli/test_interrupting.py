@@ -104,7 +104,7 @@ def test_a_second_ctrl_c_ends_at_once_and_names_the_way_back(thalweg, monkeypatc
         checkpoint.write_bytes(b"half a run")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("thalweg.tabular.fitting.fit", interrupt)
+    monkeypatch.setattr("thalweg.tabular.ensembles.fit", interrupt)
     done = thalweg(*LONG)
     assert done.code == 1
     assert "note: to go on, repeat the command with --out run --resume" in done.err

@@ -323,7 +323,7 @@ def test_too_little_memory_is_told(thalweg, csv, monkeypatch):
     def fail(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("thalweg.tabular.fitting.fit", fail)
+    monkeypatch.setattr("thalweg.tabular.ensembles.fit", fail)
     done = thalweg("train", csv(), "--target", "sold")
     assert done.code == 1
     assert "error: not enough memory" in done.err

@@ -27,6 +27,13 @@ def new_folder(file: str) -> Path:
     raise SettingError(f"{RUNS} holds {_MOST_RUNS:,} runs of {name}; choose a folder with --out")
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of an unfinished run: one, and one for each member of an ensemble."""
+    whole = [folder / CHECKPOINT] if (folder / CHECKPOINT).exists() else []
+    numbered = (path for path in folder.glob(f"{CHECKPOINT}.*") if path.suffix[1:].isdecimal())
+    return whole + sorted(numbered)
+
+
 @contextlib.contextmanager
 def claimed(folder: Path) -> Generator[None]:
     """Make the folder and try to write in it; take it away again if nothing came into it.

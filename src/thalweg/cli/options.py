@@ -13,7 +13,7 @@ from thalweg.data.builtin import BUILTIN_NAMES
 from thalweg.data.encoding import CATEGORIES
 from thalweg.descriptions import members
 from thalweg.tabular.choices import normalisation_names
-from thalweg.tabular.settings import TableSettings, activation_names
+from thalweg.tabular.settings import ENSEMBLES, TableSettings, activation_names
 from thalweg.training.finishing import STATISTICS
 
 TASKS = ("auto", "classification", "regression")
@@ -156,7 +156,8 @@ Penalty = Annotated[
     str | None,
     _option(
         "--penalty",
-        f"On the weights: {_names('penalty')}; a number is the factor of l2.",
+        f"On the weights: {_names('penalty')}; a number is the factor of l2, 0 for none; by "
+        "default 0.002 for classes, 0.0005 for numbers.",
         _NUMBER,
     ),
 ]
@@ -196,6 +197,20 @@ Statistics = Annotated[
         "What batch normalisation uses afterwards: running averages, or exact statistics of the "
         "training rows.",
         "|".join(STATISTICS),
+    ),
+]
+Members = Annotated[
+    int | None,
+    _option("--members", "Networks to train and combine; by default 5 with --ensemble.", "K"),
+]
+Ensemble = Annotated[
+    str | None,
+    _option(
+        "--ensemble",
+        "How several networks differ and are combined: the mean or vote of networks with seeds of "
+        "their own, bagging on samples of the rows, or snapshots of one run, which has no early "
+        "stopping and cannot be resumed.",
+        "|".join(ENSEMBLES),
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Of split, weights, shuffling and dropout.")]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from thalweg.cli.console import Output, say, say_entry, say_report, tell, tell_notes
-from thalweg.cli.folders import MODEL
+from thalweg.cli.folders import MODEL, checkpoints
 from thalweg.descriptions.spec import spec_of
 from thalweg.optim.schedules import Cosine, Schedule
 
@@ -88,6 +88,8 @@ class Talk:
             write_json_line(cast("TextIO", Output()), _summary(run, place))
         elif not self.quiet:
             say(f"\n{run.report()}\n")
+            if run.ensemble is not None:
+                say(f"{run.ensemble.summary()}\n")
             say(f"model     {place / MODEL}")
             words = ("thalweg", "predict", str(place / MODEL), file, "--out", "predictions.csv")
             say(f"use it    {shlex.join(words)}")
@@ -124,16 +126,16 @@ def _extras(settings: TableSettings) -> list[str]:
     ]
     words += [f"updates from {settings.accumulate} batches"] if settings.accumulate > 1 else []
     words += ["exact statistics"] if settings.statistics == "exact" else []
+    count = settings.size_of_ensemble
+    words += [f"{count} members ({settings.ensemble or 'mean'})"] if count else []
     return words
 
 
 def _interrupted(run: TableRun, place: Path) -> str:
     done = len(run.history.rows)
     epochs = "before the first epoch ended" if not done else f"after epoch {done}"
-    return (
-        f"interrupted {epochs}; what was learned is kept. To go on, repeat the command with "
-        f"--out {place} --resume"
-    )
+    on = f" To go on, repeat the command with --out {place} --resume" if checkpoints(place) else ""
+    return f"interrupted {epochs}; what was learned is kept.{on}"
 
 
 def _summary(run: TableRun, place: Path) -> dict[str, object]:
@@ -149,4 +151,5 @@ def _summary(run: TableRun, place: Path) -> dict[str, object]:
         "seconds": round(run.timing.seconds, 3),
         "test": run.test,
         "baselines": dict(run.baselines),
+        **({} if run.ensemble is None else {"scores": run.model.record["scores"]}),
     }

@@ -10,7 +10,7 @@ import typer
 
 from thalweg.cli import options
 from thalweg.cli.console import tell
-from thalweg.cli.folders import CHECKPOINT, check_former, claimed, new_folder
+from thalweg.cli.folders import CHECKPOINT, check_former, checkpoints, claimed, new_folder
 from thalweg.cli.talk import Talk
 from thalweg.errors import SettingError
 from thalweg.tabular.settings import TableSettings
@@ -48,6 +48,8 @@ def train(
     average: options.Average = None,
     augment: options.Augment = None,
     statistics: options.Statistics = TableSettings.statistics,
+    members: options.Members = None,
+    ensemble: options.Ensemble = None,
     seed: options.Seed = 0,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
@@ -72,7 +74,8 @@ def train(
         early_stopping=parse_patience(early_stopping), clip=clip, seed=seed,
         initialiser=initialiser, normalise=normalise, structure=network, loss=loss,
         penalty=penalty, class_weight=class_weight, average=average, augment=augment,
-        accumulate=accumulate, statistics=statistics, stop=stop,
+        accumulate=accumulate, statistics=statistics, stop=stop, members=members,
+        ensemble=ensemble,
     )  # fmt: skip
     settings.check()
     talk = Talk(json=json, quiet=quiet)
@@ -185,7 +188,7 @@ def _check_place(place: Path, prepared: PreparedTable, *, overwrite: bool, resum
         said = check_former(place, prepared.table.origin, prepared.target.name)
         if said and not resume:
             tell("note", said)
-    checkpoint = place / CHECKPOINT
+    checkpoint = next(iter(checkpoints(place)), place / CHECKPOINT)
     if resume and not checkpoint.exists():
         tell("note", f"{checkpoint} is not there, so that training starts from the beginning")
     if not resume and checkpoint.exists():
@@ -198,6 +201,9 @@ def _run(
     from thalweg.tabular import fit_prepared
 
     checkpoint = place / CHECKPOINT
+    if not resume:
+        for path in checkpoints(place)[checkpoint.exists() :]:
+            path.unlink()  # of members, which a later --resume would take for this run's
     try:
         run = fit_prepared(
             prepared,
@@ -209,9 +215,10 @@ def _run(
         )
         run.save(place)
     except KeyboardInterrupt:
-        if checkpoint.exists():
+        if checkpoints(place):
             tell("note", f"to go on, repeat the command with --out {place} --resume")
         raise
     if run.stop_reason != "interrupted":
-        checkpoint.unlink(missing_ok=True)
+        for path in checkpoints(place):
+            path.unlink(missing_ok=True)
     return run

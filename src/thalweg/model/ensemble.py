@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
 from thalweg.data.scaled_target import TargetScale
+from thalweg.data.targets import Target
 from thalweg.descriptions import Plain
 from thalweg.errors import SettingError
 from thalweg.graph import Array
@@ -60,10 +61,9 @@ def ensemble(
     kind = _kind(given, combine)
     for place, model in enumerate(given[1:], 1):
         _check_agreement(first, model, place)
-    members = [_member(model, first, kind) for model in given]
-    network = Ensemble(
-        tuple(member.network for member in members), combine, kind, tuple(weights), ties
-    )
+    members = in_one_unit(given)
+    networks = tuple(cast("Layer", member.network) for member in members)
+    network = Ensemble(networks, combine, kind, tuple(weights), ties)
     blueprint(network, first.input_shape, first.dtype)  # their outputs must have one shape
     record: dict[str, Plain] = {
         "ensemble": f"{combine} of {len(given)}",
@@ -81,12 +81,6 @@ def ensemble(
         first.target,
         record,
     )
-
-
-class _Member(NamedTuple):
-    network: Layer
-    parameters: dict[str, Array]
-    states: dict[str, Array]
 
 
 def _models(given: Any) -> list[Model]:
@@ -182,13 +176,20 @@ def _difference(first: Model, other: Model) -> str:
     return "" if mine == yours else f": columns {_short(mine)} and {_short(yours)}"
 
 
-def _member(model: Model, first: Model, kind: str) -> _Member:
-    """A model's network with its arrays, in the first model's unit."""
-    network = cast("Layer", model.network)
-    parameters, states = dict(model.parameters), dict(model.states)
-    mine, wanted = model.target, first.target
+def in_one_unit(models: Sequence[Model]) -> list[Model]:
+    """The models, those of numbers that were scaled otherwise than the first's in its unit.
+
+    Raises:
+        SettingError: outputs that are no plain numbers, and scaled differently.
+    """
+    return [_in_unit(model, models[0].target) for model in models]
+
+
+def _in_unit(model: Model, wanted: Target | None) -> Model:
+    mine = model.target
     if not isinstance(mine, TargetScale) or not isinstance(wanted, TargetScale) or mine == wanted:
-        return _Member(network, parameters, states)
+        return model
+    network, kind = cast("Layer", model.network), kind_of(model.loss)
     shape = blueprint(network, model.input_shape, model.dtype).output_shape
     if kind != "numbers" or shape != (len(mine.mean),):
         raise SettingError(
@@ -196,14 +197,16 @@ def _member(model: Model, first: Model, kind: str) -> _Member:
             "cannot follow; train them on targets of one scale"
         )
     unit = _Unit.between(mine, wanted)
-    return _Member(
-        Sequential(network, Linear(len(mine.mean))),
-        {
-            **_prefixed("0", parameters),
-            "1.weight": np.diag(unit.factor).astype(model.dtype),
-            "1.bias": unit.shift.astype(model.dtype),
+    last = {"weight": np.diag(unit.factor), "bias": unit.shift}
+    return replace(
+        model,
+        network=Sequential(network, Linear(len(mine.mean))),
+        parameters={
+            **_prefixed("0", model.parameters),
+            **_prefixed("1", {name: item.astype(model.dtype) for name, item in last.items()}),
         },
-        _prefixed("0", states),
+        states=_prefixed("0", model.states),
+        target=wanted,
     )
 
 
@@ -221,11 +224,11 @@ class _Unit:
         return cls(np.asarray(mine.scale) / scale, shift)
 
 
-def _prefixed(name: str, arrays: dict[str, Array]) -> dict[str, Array]:
+def _prefixed(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {f"{name}.{path}": array for path, array in arrays.items()}
 
 
-def _merged(groups: list[dict[str, Array]]) -> dict[str, Array]:
+def _merged(groups: list[Mapping[str, Array]]) -> dict[str, Array]:
     """Arrays by path, each behind its member's place."""
     return {
         path: array
@@ -234,4 +237,4 @@ def _merged(groups: list[dict[str, Array]]) -> dict[str, Array]:
     }
 
 
-__all__ = ["combined_kind", "ensemble"]
+__all__ = ["combined_kind", "ensemble", "in_one_unit"]

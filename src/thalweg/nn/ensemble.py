@@ -23,7 +23,7 @@ from thalweg.ops import functions as ops
 
 COMBINATIONS = ("mean", "vote", "mean_outputs")
 _VOTED = ("classes", "binary", "tanh")
-_NEVER = -1e4
+_NEVER = -800.0
 """Stands for log 0: e to it is 0 in every type, and sums with it stay finite."""
 
 # ------------------------------------------------------------------ means of predictions
@@ -123,7 +123,7 @@ def kind_of(loss: Loss) -> str | None:
     >>> kind_of(CrossEntropy()), kind_of(PoissonNLL())
     ('classes', 'rates')
     """
-    found = loss.predict(_SAMPLE).numpy()
+    found = as_tensor(loss.predict(as_tensor(_SAMPLE))).numpy()
     soft = "soft_" if getattr(loss, "link", "") == "softplus" else ""
     wanted = {
         "classes": ("classes",),
@@ -179,6 +179,27 @@ def _voted_labels(net: Tensor, weights: Tensor, ties: str) -> Tensor:
     lead = _mean_of_labels(net, weights / total)
     tied = (ops.absolute(for_ - against) < near) & (ops.absolute(lead) > near)
     return odds + ops.where(tied, ops.sign(lead) * (4.0 * near), 0.0)
+
+
+def combined(
+    net: Tensor, weights: Tensor, combine: str, kind: str, ties: str = "probability"
+) -> Tensor:
+    """The output of an ensemble from those of its members.
+
+    Args:
+        net: (K, N, …), what each member gives.
+        weights: that broadcast to it: of each member, or of each member for each row.
+        combine: as :class:`Ensemble` takes it.
+        kind: as :class:`Ensemble` takes it.
+        ties: as :class:`Ensemble` takes it.
+    """
+    if combine != "vote":
+        rule = _mean if combine == "mean_outputs" else _MEANS[kind]
+        return rule(net, weights / weights.sum(0))
+    if kind == "tanh":
+        return 0.5 * _voted_labels(2.0 * net, weights, ties)
+    vote = _voted_classes if kind == "classes" else _voted_labels
+    return vote(net, weights, ties)
 
 
 # ------------------------------------------------------------------ the layer
@@ -273,23 +294,11 @@ class Ensemble(FrontContainer):
                     f"Ensemble: member {place} has outputs {output.shape[1:]}, member 0 has "
                     f"{outputs[0].shape[1:]}"
                 )
-        return self._combined(ops.stack(outputs))
-
-    def _combined(self, net: Tensor) -> Tensor:
-        weights = self._weights(net)
-        if self.combine != "vote":
-            rule = _mean if self.combine == "mean_outputs" else _MEANS[self.kind]
-            return rule(net, weights / weights.sum(0))
-        rule = _voted_classes if self.kind == "classes" else _voted_labels
-        return rule(2.0 * net if self.kind == "tanh" else net, weights, self.ties) * (
-            0.5 if self.kind == "tanh" else 1.0
-        )
-
-    def _weights(self, net: Tensor) -> Tensor:
-        """The weights, with an axis of members and as many behind it as outputs have."""
+        net = ops.stack(outputs)
         given: tuple[Any, ...] = self.weights or (1.0,) * len(self.members)
-        one = ops.stack([as_tensor(weight).astype(net.dtype) for weight in given])
-        return one.reshape(len(given), *(1,) * (net.ndim - 1))
+        weights = ops.stack([as_tensor(weight).astype(net.dtype) for weight in given])
+        weights = weights.reshape(len(given), *(1,) * (net.ndim - 1))
+        return combined(net, weights, self.combine, self.kind, self.ties)
 
 
-__all__ = ["COMBINATIONS", "KINDS", "Ensemble", "kind_of"]
+__all__ = ["COMBINATIONS", "KINDS", "Ensemble", "combined", "kind_of"]

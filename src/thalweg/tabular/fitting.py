@@ -21,12 +21,13 @@ from thalweg.nn.layer import Layer, blueprint
 from thalweg.nn.losses import Loss
 from thalweg.optim.optimizers import Optimizer
 from thalweg.optim.schedules import Schedule
+from thalweg.tabular.ensembles import Learned, joined, learn, of_table, scores_of
 from thalweg.tabular.judging import judge, judge_baselines
 from thalweg.tabular.preparing import FRACTIONS, PreparedTable, prepare_table
 from thalweg.tabular.run import TableRun
 from thalweg.tabular.settings import TableSettings
 from thalweg.tabular.vectors import with_vectors
-from thalweg.training.fit import TrainedRun, fit
+from thalweg.training.ensemble_run import EnsembleRun
 from thalweg.training.history import Callback, Display
 from thalweg.training.stopping import EarlyStopping, Stopping, as_stopping
 
@@ -58,6 +59,8 @@ def fit_table(
     augment: Any = None,
     accumulate: int = 1,
     statistics: str = TableSettings.statistics,
+    members: int | None = None,
+    ensemble: str | None = None,
     categories: str = "one_hot",
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
@@ -98,13 +101,16 @@ def fit_table(
         network: a whole network, output layer and all, in place of what is built from hidden,
             activation, initialiser, normalise and dropout.
         loss: None is cross entropy for classes and squared error for numbers.
-        penalty: on the weights, or the factor of an L2 penalty.
+        penalty: on the weights, or the factor of an L2 penalty, 0 for none; None chooses one.
         class_weight: ``"balanced"``, or weights by class, 1 for those that are not named.
         average: of the weights (``"ema"``, ``"swa"``), or the decay of an exponential moving one.
         augment: a random change of training batches, such as ``"mixup"``.
         accumulate: batches whose gradients make one update.
         statistics: what batch normalisation uses afterwards: ``running`` averages, or ``exact``
             statistics of all training rows.
+        members: networks to train and combine; None: 5 where an ensemble is chosen, else one.
+        ensemble: ``mean`` of networks with seeds of their own, their ``vote`` on classes,
+            ``bagging`` on samples of the rows, or ``snapshots`` of one run with warm restarts.
         categories: how they reach the network: ``one_hot``, an input for each; or ``embedding``, a
             vector for each that is learned, of √categories numbers.
         fractions: shares of training, validation and test rows; they add up to 1.
@@ -133,7 +139,7 @@ def fit_table(
         early_stopping=early_stopping, clip=clip, seed=seed, initialiser=initialiser,
         normalise=normalise, structure=network, loss=loss, penalty=penalty,
         class_weight=class_weight, average=average, augment=augment, accumulate=accumulate,
-        statistics=statistics, stop=stop,
+        statistics=statistics, stop=stop, members=members, ensemble=ensemble,
     )  # fmt: skip
     settings.check()
     prepared = prepare_table(
@@ -162,43 +168,51 @@ def fit_prepared(
     callbacks: Sequence[Callback] = (),
 ) -> TableRun:
     """Train on a table that :func:`prepare_table` gave; see :func:`fit_table`."""
-    train, validation, _ = prepared.split
+    train = prepared.split.train
     x, y = prepared.x, _targets(prepared, settings)
     network = table_network(prepared, settings)
-    classes = range(prepared.outputs) if prepared.task == "classification" else None
+    options = {
+        **_options(prepared, settings),
+        "callbacks": callbacks,
+        "progress": progress,
+        "checkpoint": checkpoint,
+        "checkpoint_every": checkpoint_every,
+        "resume": resume,
+    }
     try:
-        run = fit(
-            network,
-            x[train],
-            y[train],
-            loss=settings.objective(prepared.task),
-            classes=classes,
-            class_weight=class_weights(prepared, settings),
-            optimizer=settings.rule(len(train)),
-            batch_size=settings.batch(len(train)),
-            epochs=settings.epochs,
-            validation=(x[validation], y[validation]) if len(validation) else None,
-            early_stopping=settings.early_stopping,
-            stop=settings.stop,
-            clip=settings.clip,
-            penalty=settings.penalty,
-            average=settings.average,
-            augment=settings.augment,
-            accumulate=settings.accumulate,
-            statistics=settings.statistics,
-            seed=settings.seed,
-            callbacks=callbacks,
-            progress=progress,
-            checkpoint=checkpoint,
-            checkpoint_every=checkpoint_every,
-            resume=resume,
-        )
+        learned = learn(network, x[train], y[train], settings, options)
     except NonFiniteError as error:
         if error.run is not None:
-            error.run = _table_run(error.run, prepared, settings, {}, {})
+            failed = joined(error.run) if isinstance(error.run, EnsembleRun) else Learned(error.run)
+            error.run = _table_run(failed, prepared, settings, {}, {})
         raise
-    model = _named(run.model, prepared, settings)
-    return _table_run(run, prepared, settings, judge(model, prepared), judge_baselines(prepared))
+    model = _named(learned.run.model, prepared, settings)
+    test, baselines = judge(model, prepared), judge_baselines(prepared)
+    return _table_run(learned, prepared, settings, test, baselines)
+
+
+def _options(prepared: PreparedTable, settings: TableSettings) -> dict[str, Any]:
+    """How the network is trained, as ``fit`` takes it."""
+    train, validation, _ = prepared.split
+    x, y = prepared.x, _targets(prepared, settings)
+    return {
+        "loss": settings.objective(prepared.task),
+        "classes": range(prepared.outputs) if prepared.task == "classification" else None,
+        "class_weight": class_weights(prepared, settings),
+        "optimizer": settings.rule(len(train)),
+        "batch_size": settings.batch(len(train)),
+        "epochs": settings.epochs,
+        "validation": (x[validation], y[validation]) if len(validation) else None,
+        "early_stopping": settings.early_stopping,
+        "stop": settings.stop,
+        "clip": settings.clip,
+        "penalty": settings.weight_penalty(prepared.task),
+        "average": settings.average,
+        "augment": settings.augment,
+        "accumulate": settings.accumulate,
+        "statistics": settings.statistics,
+        "seed": settings.seed,
+    }
 
 
 def table_network(prepared: PreparedTable, settings: TableSettings) -> Layer:
@@ -266,15 +280,21 @@ def _named(model: Model, prepared: PreparedTable, settings: TableSettings) -> Mo
 
 
 def _table_run(
-    run: TrainedRun,
+    learned: Learned,
     prepared: PreparedTable,
     settings: TableSettings,
     test: Metrics,
     baselines: Mapping[str, Metrics],
 ) -> TableRun:
+    run, ensemble = learned
+    model = _named(run.model, prepared, settings)
     record = {**run.model.record, **_record(prepared, settings, test, baselines)}
+    if ensemble is not None:
+        ensemble = of_table(ensemble, prepared, lambda one: _named(one, prepared, settings))
+        record |= {"seed": settings.seed, "stop_reason": run.stop_reason}
+        record |= {"epochs": len(run.history.rows), "scores": scores_of(ensemble)}
     return TableRun(
-        dataclasses.replace(_named(run.model, prepared, settings), record=record),
+        dataclasses.replace(model, record=record),
         run.history,
         run.timing,
         prepared,
@@ -282,6 +302,7 @@ def _table_run(
         baselines,
         run.stop_reason,
         run.best_epoch,
+        ensemble,
     )
 
 

@@ -14,6 +14,7 @@ from thalweg.errors import FileError
 from thalweg.model import Model
 from thalweg.tabular.judging import comparison, verdict
 from thalweg.tabular.preparing import PreparedTable
+from thalweg.training.ensemble_run import EnsembleRun
 from thalweg.training.history import History, Timing
 
 MODEL_FILE = "model.safetensors"
@@ -33,6 +34,7 @@ class TableRun:
         baselines: the same metrics of simple models, by name.
         stop_reason: why training ended.
         best_epoch: whose weights the model has; None where they are the last.
+        ensemble: the members and their scores, where several networks are combined.
     """
 
     model: Model
@@ -43,6 +45,7 @@ class TableRun:
     baselines: Mapping[str, Metrics]
     stop_reason: str
     best_epoch: int | None
+    ensemble: EnsembleRun | None = None
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in self.test.items())

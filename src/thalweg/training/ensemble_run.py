@@ -130,7 +130,7 @@ class EnsembleRun:
         scores = self.scores(x, y)
         title = "accuracy" if scores.measure == "accuracy" else "RMSE"
         pairs = [(f"member {place}", value) for place, value in enumerate(scores.members)]
-        entries = pairs if len(pairs) <= _LISTED else []
+        entries = pairs[:] if len(pairs) <= _LISTED else []
         entries += [("mean of members", scores.member_mean), ("ensemble", scores.ensemble)]
         if self.out_of_bag is not None:
             entries += [("out of bag", self.out_of_bag.metrics[scores.measure])]

@@ -1,25 +1,27 @@
-"""Ensembles: the same rows with other seeds, bootstrap samples, snapshots of one run."""
+"""Ensembles of separate runs: the same rows with other seeds, or bootstrap samples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from thalweg.errors import SettingError
-from thalweg.graph import Array
-from thalweg.model import Model
-from thalweg.model.ensemble import ensemble
+from thalweg.graph import Array, constant
+from thalweg.model.ensemble import ensemble, in_one_unit
+from thalweg.nn.ensemble import Ensemble, combined
 from thalweg.nn.layer import Layer
-from thalweg.optim.accumulation import updates_of
-from thalweg.optim.optimizers import Optimizer, as_optimizer
-from thalweg.optim.schedules import CosineRestarts, Schedule
 from thalweg.training.beginning import whole_number
-from thalweg.training.ensemble_run import EnsembleRun, OutOfBag, metrics_of, truth_of
+from thalweg.training.ensemble_run import (
+    EnsembleRun,
+    OutOfBag,
+    metrics_of,
+    predicts_classes,
+    truth_of,
+)
 from thalweg.training.fit import fit
-from thalweg.training.history import Display, Epoch
+from thalweg.training.history import Display
 from thalweg.training.members import (
     Material,
     Trained,
@@ -29,8 +31,10 @@ from thalweg.training.members import (
     member_seeds,
     train_members,
 )
-from thalweg.training.problem import rows_of_a_batch
 from thalweg.training.result import TrainedRun
+
+_BLOCK = 2**16
+"""Rows whose out-of-bag predictions are computed at once."""
 
 
 def fit_ensemble(
@@ -150,7 +154,7 @@ def bagging(
     def whole(trained: Trained) -> EnsembleRun:
         run = _run(trained, combine, seeds, rows)
         drawn = [bag(seed, rows) for seed in run.seeds]
-        return replace(run, out_of_bag=out_of_bag(run.members, drawn, rows.x, rows.y, combine))
+        return replace(run, out_of_bag=out_of_bag(run, drawn, rows.x, rows.y))
 
     return whole(train_members(members, train, progress, whole))
 
@@ -167,29 +171,43 @@ def _run(trained: Trained, combine: str, seeds: tuple[int, ...], rows: Material)
     )
 
 
-def out_of_bag(
-    members: Sequence[Model], drawn: Sequence[Array], x: Array, y: Array, combine: str = "mean"
-) -> OutOfBag:
-    """The combined predictions of the members that did not see a row.
+def out_of_bag(run: EnsembleRun, drawn: Sequence[Array], x: Array, y: Array) -> OutOfBag:
+    """The combined predictions of the members that did not see a row, by the ensemble's own rule.
 
     Args:
-        members: one model or more.
-        drawn: the places of the rows that each was trained on.
+        run: the ensemble with its members.
+        drawn: the places of the rows that each member was trained on.
         x: all rows.
         y: their targets.
-        combine: as for :func:`ensemble`; classes that are equally many votes are told apart by
-            their mean probability. Of net inputs probabilities are averaged.
     """
-    counts = np.zeros(len(x), np.int64)
-    total: Array | None = None
-    for model, places in zip(members, drawn, strict=True):
-        unseen = np.ones(len(x), bool)
-        unseen[places] = False
-        if not unseen.any():
-            continue
-        found = _prediction(model, x[unseen], combine)
-        if total is None:
-            total = np.zeros((len(x), *found.shape[1:]))
-        total[unseen] += found
-        counts += unseen
-    return _judged(members[0], counts, total, y)
+    unseen = np.ones((len(run.members), len(x)), bool)
+    for place, rows in enumerate(drawn):
+        unseen[place, rows] = False
+    counts = unseen.sum(axis=0)
+    tested = np.flatnonzero(counts)
+    model = run.model
+    if not len(tested):
+        shape = (len(x), *model.outputs(x[:1]).shape[1:])
+        return OutOfBag(np.full(shape, np.nan), counts, metrics_of(model, y[:0], y[:0]))
+    pieces = [
+        _combined(run, unseen[:, places], x[places])
+        for places in np.array_split(tested, -(-len(tested) // _BLOCK))
+    ]
+    found = model.predictions(np.concatenate(pieces))
+    labels = model.decide(found)
+    values = model.spread(found) if predicts_classes(model) else labels
+    whole = np.full((len(x), *values.shape[1:]), np.nan)
+    whole[tested] = values
+    return OutOfBag(whole, counts, metrics_of(model, truth_of(model, y)[tested], labels))
+
+
+def _combined(run: EnsembleRun, counted: Array, x: Array) -> Array:
+    """The ensemble's outputs for rows, of the members that count for each row."""
+    net = np.stack([model.outputs(x) for model in in_one_unit(run.members)])
+    weights = counted.reshape(*counted.shape, *(1,) * (net.ndim - 2)).astype(net.dtype)
+    whole = cast("Ensemble", run.model.network)
+    rule = whole.combine, whole.kind, whole.ties
+    return combined(constant(net), constant(weights), *rule).numpy()
+
+
+__all__ = ["bagging", "fit_ensemble", "out_of_bag"]

@@ -98,17 +98,23 @@ def material(
     inputs = numeric_rows(x, missing=front_takes_missing(network))
     targets = np.asarray(y)
     if not targets.ndim or len(inputs) != len(targets):
-        raise ShapeError(f"x has {len(inputs)} rows, y has {targets.shape[0] if targets.ndim else 0}")
+        raise ShapeError(
+            f"x has {len(inputs)} rows, y has {targets.shape[0] if targets.ndim else 0}"
+        )
     dtype = float_dtype(options.get("dtype", "float32"))
     outputs = blueprint(network, inputs.shape[1:], dtype).output_shape
-    code = fit_targets(targets, options.pop("loss", None), outputs, dtype, options.pop("classes", None))
+    code = fit_targets(
+        targets, options.pop("loss", None), outputs, dtype, options.pop("classes", None)
+    )
     Ensemble((network,), combine, combined_kind(code.loss, combine))
     weights = options.pop("sample_weight", None)
     held = options.pop("validation", None)
     if weights is not None:
         weights = np.asarray(weights)
         if weights.shape != targets.shape[:1]:
-            raise ShapeError(f"sample_weight has shape {weights.shape}, expected {targets.shape[:1]}")
+            raise ShapeError(
+                f"sample_weight has shape {weights.shape}, expected {targets.shape[:1]}"
+            )
     whole = Material(inputs, targets, weights, None, code)
     return _apart(whole, held, seed) if _is_share(held) else whole._replace(validation=held)
 

@@ -147,6 +147,20 @@ def test_running_numbers_may_be_moved():
         np.testing.assert_array_equal(got, wanted)
 
 
+@pytest.mark.parametrize(("rows", "count", "width"), [(48, 4, 2), (48, 20, 3), (40, 8, 4)])
+def test_a_gather_and_a_sum_of_the_same_table(rows, count, width):
+    """Their loops have sizes of which one divides the other, but the gather's rows cross it."""
+
+    def f(table, places):
+        return [PRIMITIVES["gather"](table, places, axis=0) * 2.0, (table * table).sum()]
+
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=(count, width)), rng.integers(0, count, (rows, 1))]
+    graph = simplify(trace_flat(f, [type_of(item) for item in inputs])[0]).graph
+    for got, wanted in zip(NativeProgram(graph)(*inputs), Interpreter(graph)(*inputs), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-13)
+
+
 # ------------------------------------------------------------------ random programs
 
 

@@ -82,7 +82,10 @@ def cuts_of(kernel: Kernel) -> frozenset[int]:
 
 
 def joined_cuts(one: Kernel, two: Kernel, columns: int) -> frozenset[int] | None:
-    """The cuts of two kernels in their common space; None where they cross."""
+    """The cuts of two kernels in their common space; None where they cross.
+
+    Columns are written out, so that nothing may cut them.
+    """
     found: set[int] = {columns} if columns else set()
     size = max(one.size, two.size)
     for kernel in (one, two):
@@ -91,6 +94,7 @@ def joined_cuts(one: Kernel, two: Kernel, columns: int) -> frozenset[int] | None
     found -= {1, size}
     ordered = sorted(found)
     nested = all(big % small == 0 for small, big in pairwise(ordered))
+    nested = nested and (not ordered or ordered[0] >= columns)
     return frozenset(found) if nested else None
 
 
