@@ -17,6 +17,8 @@ X, LABELS = blobs(90)
 NET = tw.Sequential(tw.Linear(6), tw.Tanh(), tw.Linear(3))
 LINE = tw.Sequential(tw.Standardise(), tw.Linear(1))
 QUICK = {"epochs": 3, "batch_size": 32, "progress": False}
+NATIVE = pytest.mark.parametrize("backend", ["native"], indirect=True)
+"""For what is the same on every backend, and slow."""
 
 
 # ------------------------------------------------------------------ other seeds
@@ -40,7 +42,8 @@ def test_members_are_runs_of_fit_with_the_seeds_that_are_named():
     assert not set(other.seeds) & set(run.seeds)
 
 
-def test_validation_rows_are_the_same_for_all_members():
+@NATIVE
+def test_validation_rows_are_the_same_for_all_members(backend):
     weights = np.linspace(0.5, 1.5, 90)
     run = tw.fit_ensemble(NET, X, LABELS, members=2, validation=0.2, sample_weight=weights, **QUICK)
     alone = tw.fit(NET, X, LABELS, seed=0, validation=0.2, sample_weight=weights, **QUICK)
@@ -53,7 +56,8 @@ def test_validation_rows_are_the_same_for_all_members():
     assert "validation_accuracy" in own.runs[0].history
 
 
-def test_the_variance_of_an_ensemble_is_less_than_that_of_its_members():
+@NATIVE
+def test_the_variance_of_an_ensemble_is_less_than_that_of_its_members(backend):
     x, y = line(48)
     deep = tw.Sequential(tw.Linear(8), tw.Tanh(), tw.Linear(1))
     wholes, members = [], []
@@ -76,7 +80,8 @@ def _rows(x, y, network=NET):
     return material(network, x, y, 0, "mean", {})
 
 
-def test_a_bootstrap_sample_draws_each_row_alike():
+@NATIVE
+def test_a_bootstrap_sample_draws_each_row_alike(backend):
     rows = _rows(np.zeros((1000, 2)), np.arange(1000) % 3)
     drawn = [bag(seed, rows) for seed in range(40)]
     counts = np.sum([np.bincount(places, minlength=1000) for places in drawn], axis=0)
@@ -89,7 +94,8 @@ def test_a_bootstrap_sample_draws_each_row_alike():
     np.testing.assert_array_equal(bag(3, rows), drawn[3])
 
 
-def test_samples_of_one_class_are_drawn_again():
+@NATIVE
+def test_samples_of_one_class_are_drawn_again(backend):
     labels = np.array([0, 1, 0])
     rows = _rows(np.zeros((3, 2)), labels, tw.Linear(2))
     assert all(len(np.unique(labels[bag(seed, rows)])) == 2 for seed in range(50))
@@ -143,7 +149,8 @@ def test_numbers_out_of_bag_are_in_their_own_unit():
     assert found.metrics["r2"] > 0.9
 
 
-def test_out_of_bag_error_is_about_that_of_new_rows():
+@NATIVE
+def test_out_of_bag_error_is_about_that_of_new_rows(backend):
     x, y = line(150)
     noisy = y + np.random.default_rng(1).normal(size=150)
     new_x, new_y = line(2000, seed=5)
@@ -154,7 +161,8 @@ def test_out_of_bag_error_is_about_that_of_new_rows():
     assert "out of bag" in run.summary()
 
 
-def test_sklearn_calls_the_same_rows_out_of_bag():
+@NATIVE
+def test_sklearn_calls_the_same_rows_out_of_bag(backend):
     bags = pytest.importorskip("sklearn.ensemble")
     linear = pytest.importorskip("sklearn.linear_model")
     x, y = line(60)
@@ -170,7 +178,8 @@ def test_sklearn_calls_the_same_rows_out_of_bag():
     )
 
 
-def test_one_member_has_unseen_rows_and_none_where_all_are_drawn():
+@NATIVE
+def test_one_member_has_unseen_rows_and_none_where_all_are_drawn(backend):
     run = tw.bagging(NET, X, LABELS, members=1, **QUICK)
     assert set(run.out_of_bag.counts.tolist()) == {0, 1}
     two = tw.Sequential(tw.Linear(2))
@@ -184,7 +193,8 @@ def _two():
     return _rows(np.array([[0.0], [1.0]]), np.array(["a", "b"]), tw.Linear(2))
 
 
-def test_two_classes_and_labels_that_exclude_nothing():
+@NATIVE
+def test_two_classes_and_labels_that_exclude_nothing(backend):
     one = tw.Sequential(tw.Linear(1))
     y = (X[:, 0] > 0).astype(int)
     for combine in ("mean", "vote"):
@@ -205,7 +215,8 @@ def test_two_classes_and_labels_that_exclude_nothing():
 # ------------------------------------------------------------------ scores
 
 
-def test_scores_of_classes_count_disagreement():
+@NATIVE
+def test_scores_of_classes_count_disagreement(backend):
     run = tw.fit_ensemble(NET, X, LABELS, members=3, **QUICK)
     scores = run.scores()
     labels = [member.predict(X) for member in run.members]
@@ -222,7 +233,8 @@ def test_scores_of_classes_count_disagreement():
     assert f"ensemble         {scores.ensemble:.4f}" in text
 
 
-def test_errors_of_numbers_split_in_those_of_members_and_disagreement():
+@NATIVE
+def test_errors_of_numbers_split_in_those_of_members_and_disagreement(backend):
     x, y = line()
     run = tw.fit_ensemble(LINE, x, y, members=4, dtype="float64", **QUICK)
     scores = run.scores(x[:20], y[:20])
@@ -247,7 +259,8 @@ def test_scores_need_rows_with_targets():
 # ------------------------------------------------------------------ on the way
 
 
-def test_progress_goes_over_all_members():
+@NATIVE
+def test_progress_goes_over_all_members(backend):
     lines, events = io.StringIO(), io.StringIO()
     options = {**QUICK, "epochs": 4, "progress": LineDisplay(lines)}
     tw.fit_ensemble(NET, X, LABELS, members=3, **options)
@@ -297,7 +310,8 @@ def test_an_interrupt_before_a_member_is_under_way_keeps_the_others(monkeypatch)
     assert (run.stop_reason, len(run.members)) == ("interrupted", 1)
 
 
-def test_an_interrupted_ensemble_goes_on_from_its_checkpoints(tmp_path):
+@NATIVE
+def test_an_interrupted_ensemble_goes_on_from_its_checkpoints(tmp_path, backend):
     options = {**QUICK, "members": 3, "checkpoint": tmp_path / "run"}
     net = classifier()
     tw.fit_ensemble(net, X, LABELS, callbacks=(_interrupt(5),), **options)
@@ -330,6 +344,7 @@ def test_a_member_that_is_not_finite_leaves_those_before_it(monkeypatch):
 # ------------------------------------------------------------------ refusals
 
 
+@NATIVE
 @pytest.mark.parametrize("train", [tw.fit_ensemble, tw.bagging])
 @pytest.mark.parametrize(
     ("options", "error", "message"),
@@ -345,7 +360,7 @@ def test_a_member_that_is_not_finite_leaves_those_before_it(monkeypatch):
         ({"patience": 3}, TypeError, "patience"),
     ],
 )
-def test_bad_arguments_are_refused(train, options, error, message):
+def test_bad_arguments_are_refused(backend, train, options, error, message):
     with pytest.raises(error, match=message):
         train(NET, X, LABELS, **{**QUICK, **options})
 
@@ -361,7 +376,16 @@ def test_bad_data_is_refused():
         tw.fit_ensemble(LINE, *line(), combine="vote")
 
 
-def test_labels_of_every_type_come_back():
+def test_samples_scaled_apart_are_refused_where_outputs_cannot_follow():
+    x, y = line()
+    options = {"loss": "gaussian_nll", "scale_targets": True, **QUICK}
+    with pytest.raises(SettingError, match="each sample would have a scale of its own"):
+        tw.bagging(tw.Linear(2), x, y, **options)
+    assert len(tw.fit_ensemble(tw.Linear(2), x, y, members=2, **options).members) == 2
+
+
+@NATIVE
+def test_labels_of_every_type_come_back(backend):
     for labels in (np.array(["x", "y", "z"])[LABELS], LABELS.astype(float), LABELS + 5):
         run = tw.bagging(NET, X, labels, members=2, loss="cross_entropy", **QUICK)
         assert set(run.model.predict(X).tolist()) <= set(labels.tolist())

@@ -49,10 +49,11 @@ def test_the_rate_falls_in_each_cycle_and_starts_again(accumulate, updates):
     np.testing.assert_allclose(rates, last * 3, rtol=1e-12)
 
 
+@pytest.mark.parametrize("backend", ["native"], indirect=True)
 @pytest.mark.parametrize(
     ("keep", "kept"), [(None, (0, 1, 2)), (2, (1, 2)), ((1, 3), (0, 2)), ([2], (1,))]
 )
-def test_some_cycles_may_be_chosen(keep, kept):
+def test_some_cycles_may_be_chosen(backend, keep, kept):
     every = tw.snapshots(NET, X, LABELS, **QUICK)
     some = tw.snapshots(NET, X, LABELS, keep=keep, combine="vote", **QUICK)
     for member, place in zip(some.members, kept, strict=True):

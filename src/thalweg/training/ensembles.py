@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from thalweg.errors import SettingError
 from thalweg.graph import Array, constant
 from thalweg.model.ensemble import ensemble, in_one_unit
-from thalweg.nn.ensemble import Ensemble, combined
+from thalweg.nn.ensemble import Ensemble, combined, kind_of
 from thalweg.nn.layer import Layer
 from thalweg.training.beginning import whole_number
 from thalweg.training.ensemble_run import (
@@ -143,6 +144,11 @@ def bagging(
     """
     whole_number("members", members, 1)
     rows = material(network, x, y, seed, combine, options)
+    if options.get("scale_targets") and kind_of(rows.code.loss) != "numbers":
+        raise SettingError(
+            f"scale_targets: each sample would have a scale of its own, which the outputs for "
+            f"{type(rows.code.loss).__name__} cannot follow; scale y before, or use fit_ensemble"
+        )
     seeds = member_seeds(seed, members)
     progress = options.pop("progress", None)
 
