@@ -30,6 +30,7 @@ from thalweg.training.recipe import Recipe, initial_slots
 
 SPECS: dict[tuple[str, str], str] = {
     ("layer", "sequential"): "sequential(linear(4), relu, linear(3))",
+    ("layer", "ensemble"): "ensemble([linear(4), linear(4)], weights=[1, 2])",
     ("layer", "masked_linear"): "masked_linear([[0], [1, 5], [2, 3, 4]])",
     ("layer", "neuron"): "neuron([1, -2, 0.5, 1, 1, 3], threshold=0.5)",
     ("layer", "group_norm"): "group_norm(2)",

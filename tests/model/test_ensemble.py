@@ -20,7 +20,7 @@ def _models(y, outputs=1, count=3, network=None, **options):
     net = network or tw.Sequential(
         tw.Standardise(), tw.Linear(6), tw.BatchNorm1d(), tw.Tanh(), tw.Linear(outputs)
     )
-    chosen = {"epochs": 3, "batch_size": 20, "progress": False, **options}
+    chosen = {"epochs": 3, "batch_size": 20, "backend": "interpreter", "progress": False, **options}
     return [tw.fit(net, X, y, seed=seed, **chosen).model for seed in range(count)]
 
 

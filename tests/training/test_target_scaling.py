@@ -107,3 +107,18 @@ def test_a_scale_for_other_outputs_is_refused(tmp_path):
     replace(model, target=TargetScale((0.0, 1.0), (1.0, 1.0))).save(tmp_path / "m.safetensors")
     with pytest.raises(FileError, match=r"scale does not fit the network's outputs"):
         tw.load(tmp_path / "m.safetensors")
+
+
+def test_a_likelihood_with_two_outputs_a_number_is_scaled_and_saved(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 3))
+    y = 100 + 5 * x[:, 0] + rng.normal(size=80)
+    net = tw.Sequential(tw.Linear(2))
+    model = tw.fit(
+        net, x, y, loss="gaussian_nll", scale_targets=True, epochs=150, optimizer=tw.Adam(0.05),
+        progress=False,
+    ).model  # fmt: skip
+    assert np.mean((model.predict(x) - y) ** 2) < 2
+    model.save(tmp_path / "m.safetensors")
+    loaded = tw.load(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))

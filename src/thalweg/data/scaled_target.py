@@ -65,9 +65,9 @@ class TargetScale:
             tuple(plain_number(item, "target.scale", positive=True) for item in scales),
         )
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether there is a mean for each number of a row."""
-        return math.prod(shape) == len(self.mean)
+    def fits(self, shape: tuple[int, ...], each: int = 1) -> bool:
+        """Whether there is a mean for each number of a row, of so many outputs each."""
+        return math.prod(shape) == len(self.mean) * each
 
 
 __all__ = ["TargetScale"]

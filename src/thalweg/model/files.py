@@ -147,7 +147,8 @@ def _check_agreement(model: Model, output_shape: Shape) -> None:
         raise DescriptionError("the target's classes are not the model's")
     if isinstance(model.target, (NumberTarget, TargetScale)) and model.classes is not None:
         raise DescriptionError("a target of numbers in a model of classes")
-    if isinstance(model.target, TargetScale) and not model.target.fits(output_shape):
+    each = model.loss.outputs_per_number
+    if isinstance(model.target, TargetScale) and not model.target.fits(output_shape, each):
         raise DescriptionError("the target's scale does not fit the network's outputs")
 
 
