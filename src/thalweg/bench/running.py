@@ -105,9 +105,7 @@ def fill(
         report.rows += case_rows(case, options, peers, workers, tell)
     if options.features:
         protocol = options.protocol
-        report.features = measure_features(
-            options.threads, protocol.rounds, protocol.seconds / 2, tell
-        )
+        report.features = measure_features([1], protocol.rounds, protocol.seconds / 2, tell)
     cells = grid_cases(options.grid)
     entries = present(grid_peers, options.threads, peers)
     try:

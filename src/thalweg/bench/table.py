@@ -318,7 +318,8 @@ def _feature_section(report: Report) -> str:
         lines.append(line)
     return (
         "## Features of training\n\nEach way of training in turn in one process, round after "
-        "round; ratios to the plain step with as many threads, bold beyond the aim.\n\n"
+        "round; ratios to the plain step, bold beyond the aim. On one thread, since with more the "
+        "training itself tries which number of threads is faster while it runs.\n\n"
     ) + grid_table(header, lines)
 
 
