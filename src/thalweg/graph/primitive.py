@@ -36,7 +36,7 @@ class Primitive:
 
     Attributes:
         name: how graphs print it and files name it.
-        kind: the lowering class: elementwise, reduction, product, layout, index or random.
+        kind: the lowering class: elementwise, reduction, product, window, layout, index or random.
         infer: input types and parameters to the result's type; raises on what does not fit.
         evaluate: input arrays and parameters to the result; the definition of the operation.
         tangent: ``(node, input tangents) -> tangent``: the forward derivative, linear in the

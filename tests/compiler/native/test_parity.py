@@ -24,7 +24,7 @@ from thalweg.graph import (
     verify,
 )
 
-ADDING = {"matmul", "reduce_sum"}
+ADDING = {"matmul", "reduce_sum", "convolve", "convolve_input", "convolve_weight"}
 """Primitives whose result depends on the order in which numbers are added."""
 
 QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))

@@ -18,6 +18,7 @@ from thalweg.compiler.native.product import write_product
 from thalweg.compiler.native.reduce import add_parts
 from thalweg.compiler.native.target import Target
 from thalweg.compiler.native.text import I64, POINTER, Function, Module, Value, number
+from thalweg.compiler.native.weights import write_weights
 from thalweg.compiler.native.written import Written
 from thalweg.compiler.passes.cost import CHUNK, THREADS_SECONDS, is_split, seconds
 from thalweg.compiler.passes.fuse import fuse
@@ -25,6 +26,7 @@ from thalweg.compiler.passes.kernels import Kernel, is_number
 from thalweg.compiler.passes.memory import ALIGNMENT, plan_memory
 from thalweg.compiler.passes.prepare import prepare
 from thalweg.compiler.passes.schedule import Schedule, schedule
+from thalweg.compiler.passes.windows import without_windows
 from thalweg.graph import Graph, Tensor
 
 MOST_THREADS = 16
@@ -65,7 +67,7 @@ def lower(graph: Graph, target: Target, given: Mapping[int, int] | None = None) 
         target: the machine.
         given: by the number of an output, the number of the input whose memory it takes.
     """
-    prepared = prepare(graph)
+    prepared = prepare(without_windows(graph))
     plan = schedule(prepared, fuse(prepared), given or {})
     late = {id(prepared.outputs[number]) for number in given or {}} - set(plan.in_place)
     elsewhere = {id(tensor) for tensor in prepared.outputs} - late
@@ -181,6 +183,8 @@ class _Program:
             done = write_loop(module, kernel, wide, self.target.has_estimates)
         elif kernel.kind == "product":
             done = write_product(module, kernel, wide, self.target.registers)
+        elif kernel.kind == "convolve_weight":
+            done = write_weights(module, kernel, wide, self.target.registers)
         else:
             done = write_movement(module, kernel, wide)
         if not done.splits and done.totals and done.extent > 2 * CHUNK:

@@ -9,6 +9,7 @@ of A and B exchanged, whichever has its lanes along neighbouring elements.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -70,9 +71,12 @@ class Matrix:
 
 def write_product(module: Module, kernel: Kernel, vector_bytes: int, registers: int) -> Written:
     """Write a product with its epilogue as a function."""
+    from thalweg.compiler.native.convolution import Convolution
     from thalweg.compiler.native.dots import Dots
     from thalweg.compiler.native.packed import Packed
 
+    if source_of(kernel.nodes[0]).primitive.name != "matmul":
+        return Convolution(module, kernel, vector_bytes, registers).write()
     plain = Product(module, kernel, vector_bytes, registers)
     if plain.is_narrow:
         return Dots(module, kernel, vector_bytes, registers).write()
@@ -88,32 +92,56 @@ class Product:
         self.module = module
         self.kernel = kernel
         self.node = kernel.nodes[0]
-        flags = source_of(self.node).parameters
-        a, b = (_matrix(read_) for read_ in reads_of(self.node))
-        self.a = a.turned if flags["transpose_a"] else a
-        self.b = b.turned if flags["transpose_b"] else b
-        shape = source_of(self.node).inputs[0].shape
-        self.inner = shape[-2] if flags["transpose_a"] else shape[-1]
-        self.batch = self.node.shape[:-2]
-        self.rows, self.columns = self.node.shape[-2:]
+        self._take_operands()
         self.own = {id(node) for node in kernel.nodes}
-        self.stores = {id(node): _stored(node) for node in kernel.outputs}
+        self.stores = {id(node): self._stored(node) for node in kernel.outputs}
         self.leaves = {
-            (id(node), place): _matrix(item)
+            (id(node), place): self._matrix(item)
             for node in kernel.nodes[1:]
             for place, item in enumerate(reads_of(node))
             if id(item.base) not in self.own and not is_number(item.base)
         }
         self.lanes = vector_bytes // self.node.dtype.itemsize
         self._turn_where_better()
-        self.tile: Tile = choose_tile(self.rows, self.columns, self.inner, self.lanes, registers)
+        depth = self._depth
+        self.tile: Tile = choose_tile(self.rows, self.columns, depth, self.lanes, registers)
         self.bases = (*kernel.reads, *kernel.outputs)
         self.by_rows = self.rows // self.tile.rows >= self.columns // self._block
 
+    def _take_operands(self) -> None:
+        """Find out sizes, and how A and B are read."""
+        flags = source_of(self.node).parameters
+        a, b = (self._matrix(item) for item in reads_of(self.node))
+        self.a = a.turned if flags["transpose_a"] else a
+        self.b = b.turned if flags["transpose_b"] else b
+        shape = source_of(self.node).inputs[0].shape
+        self.inner = shape[-2] if flags["transpose_a"] else shape[-1]
+        self.batch = self.node.shape[:-2]
+        self.rows, self.columns = self.node.shape[-2:]
+
+    def _matrix(self, item: Read) -> Matrix:
+        """How an operand, or what follows the product reads, is read."""
+        return self._laid(item.base, item.access.offset, item.access.strides)
+
+    def _stored(self, node: Tensor) -> Matrix:
+        """Where a result is stored."""
+        return self._laid(node, 0, dense(node.shape))
+
+    def _laid(self, base: Tensor, offset: int, strides: tuple[int, ...]) -> Matrix:
+        return Matrix(base, offset, strides[:-2], strides[-2], strides[-1])
+
+    @property
+    def _depth(self) -> int:
+        """Multiply-adds for an element of the result."""
+        return self.inner
+
     def _turn_where_better(self) -> None:
         """Exchange A and B where only the transposed result has its lanes side by side."""
-        if self.columns > NARROW or self.a.down != 1 or self.rows < self.lanes:
-            return
+        if self.columns <= NARROW and self.a.down == 1 and self.rows >= self.lanes:
+            self._turn_round()
+
+    def _turn_round(self) -> None:
+        """Exchange A and B: the transposed result is computed."""
         self.a, self.b = self.b.turned, self.a.turned
         self.rows, self.columns = self.columns, self.rows
         self.stores = {key: matrix.turned for key, matrix in self.stores.items()}
@@ -139,15 +167,14 @@ class Product:
         if self.batch:
             with f.loop(self.begin, self.end) as loop:
                 self._open(f.parameters, self._batch_index(loop.index))
-                self._matrix()
+                self._pieces()
         else:
             self._open(f.parameters)
-            self._matrix()
+            self._pieces()
         f.leave()
         name = self.module.add(f)
         if self.batch:
-            count = self.node.size // (self.node.shape[-2] * self.node.shape[-1])
-            return Written(name, self.bases, count, 1, True)
+            return Written(name, self.bases, math.prod(self.batch), 1, True)
         extent, grain = (self.rows, self.tile.rows) if self.by_rows else (self.columns, self._block)
         return Written(name, self.bases, extent, grain, True)
 
@@ -170,7 +197,7 @@ class Product:
             if is_stored(matrix.base):
                 self.start[matrix] = self._first(matrix, batch)
 
-    def _matrix(self) -> None:
+    def _pieces(self) -> None:
         """All pieces of one matrix."""
         rows, columns = (
             (number(I64, 0), number(I64, self.rows)),
@@ -226,12 +253,21 @@ class Product:
     def _piece(
         self, row: Value, column: Value, height: int, vectors: int, mask: Value | None
     ) -> None:
-        f, dtype = self.f, self.node.dtype
-        zero = number(vector(element(dtype), self.lanes), 0)
+        zero = number(vector(element(self.node.dtype), self.lanes), 0)
         a, b = self._left(row), self._right(column, vectors, mask)
+        totals = self._summed(a, b, [zero] * (height * vectors), height, vectors, mask)
+        self._epilogue(row, column, totals, height, vectors, mask)
+
+    def _summed(
+        self, a: Operand, b: Operand, totals: list[Value], height: int, vectors: int,
+        mask: Value | None,
+    ) -> list[Value]:  # fmt: skip
+        """The totals and what the inner axis adds to them."""
+        f = self.f
+        zero = number(vector(element(self.node.dtype), self.lanes), 0)
         steps = self.tile.steps if height * vectors <= 8 else 1
         steps = min(steps, max(self.inner, 1))
-        sums = [zero] * (height * vectors * steps)
+        sums = [*totals, *[zero] * (height * vectors * (steps - 1))]
         whole = self.inner // steps * steps
         if whole:
             with f.loop(number(I64, 0), number(I64, whole), steps, sums) as loop:
@@ -246,7 +282,7 @@ class Product:
         for step in range(self.inner - whole):
             index = number(I64, whole + step)
             totals = self._turn(a, b, index, 0, totals, height, vectors, mask)
-        self._epilogue(row, column, totals, height, vectors, mask)
+        return totals
 
     def _left(self, row: Value) -> Operand:
         """A from a row on."""
@@ -365,13 +401,3 @@ class Product:
             value = widened(self.f, values[key], self.lanes)
             if width_of(value.type) > 1 or self.lanes == 1:
                 write(self.f, value, address, matrix.base.dtype, matrix.across, mask)
-
-
-def _matrix(item: Read) -> Matrix:
-    strides = item.access.strides
-    return Matrix(item.base, item.access.offset, strides[:-2], strides[-2], strides[-1])
-
-
-def _stored(node: Tensor) -> Matrix:
-    strides = dense(node.shape)
-    return Matrix(node, 0, strides[:-2], strides[-2], strides[-1])

@@ -340,12 +340,19 @@ class Module:
     def __init__(self, fuses: bool = True) -> None:
         self.fuses = fuses
         self._declared: dict[str, str] = {}
+        self._tables: dict[tuple[int, ...], str] = {}
         self._defined: dict[str, str] = {}
         self._names: dict[str, str] = {}
 
     def declare(self, name: str, result: str, parameters: Sequence[str]) -> None:
         """Note that a function is called, for its declaration."""
         self._declared[name] = f"declare {result} @{name}({', '.join(parameters)})"
+
+    def table(self, numbers: Sequence[int]) -> Value:
+        """The address of whole numbers (``i64``) that stand in the program; equal ones once."""
+        key = tuple(numbers)
+        name = self._tables.setdefault(key, f"table{len(self._tables)}")
+        return Value(f"@{name}", POINTER)
 
     def function(
         self,
@@ -376,4 +383,9 @@ class Module:
 
     def __str__(self) -> str:
         declared = [text for name, text in self._declared.items() if name not in self._defined]
-        return "\n\n".join(["\n".join(declared), *self._defined.values()]) + "\n"
+        tables = [
+            f"@{name} = private unnamed_addr constant [{len(numbers)} x i64] "
+            f"[{', '.join(f'i64 {value}' for value in numbers)}], align 8"
+            for numbers, name in self._tables.items()
+        ]
+        return "\n\n".join(["\n".join([*declared, *tables]), *self._defined.values()]) + "\n"

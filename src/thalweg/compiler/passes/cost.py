@@ -22,7 +22,7 @@ CHUNK = 16384
 
 def seconds(kernel: Kernel) -> float:
     """The estimated time of a kernel on one core."""
-    if kernel.kind == "product":
+    if kernel.kind in {"product", "convolve_weight"}:
         return kernel.flops / MULTIPLY_ADDS
     return max(kernel.bytes / TRAFFIC, kernel.flops / (MULTIPLY_ADDS / 4))
 

@@ -32,6 +32,9 @@ MOST_COLUMNS = 16
 MOST_NODES = 400
 """Nodes of a kernel, counted once for each column."""
 
+PRODUCTS = frozenset({"matmul", "convolve", "convolve_input"})
+"""Primitives whose results stand in registers, so that more can be computed with them there."""
+
 EPILOGUE = 10
 """Nodes that may follow a product in registers."""
 
@@ -68,7 +71,7 @@ class _Fusion:
         for node in self.nodes:
             self._alone(node)
         for node in self.nodes:
-            if source_of(node).primitive.name == "matmul":
+            if source_of(node).primitive.name in PRODUCTS:
                 self._grow_epilogue(node)
         for node in self.nodes:
             for read in reads_of(node):
@@ -235,7 +238,7 @@ def _bits(number: int) -> Iterator[int]:
 
 def _single(node: Tensor) -> Kernel:
     primitive, inputs, _ = source_of(node)
-    if primitive.name == "matmul":
+    if primitive.name in PRODUCTS:
         return Kernel("product", [node], node.size)
     if is_reduction(node):
         return _reduction(node, inputs[0].size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from thalweg.compiler.passes.order import ORDER
 from thalweg.compiler.passes.rules import RULES
 from thalweg.compiler.passes.simplify import PASSES, Simplified, refuse_unknown, simplify
 from thalweg.compiler.passes.stabilise import STABLE
@@ -20,8 +21,8 @@ def optimise(graph: Graph, disabled: Collection[str] = ()) -> Simplified:
     Raises:
         SettingError: a name in ``disabled`` is no rule.
     """
-    refuse_unknown(disabled, [*RULES, *STABLE])
+    refuse_unknown(disabled, [*RULES, *STABLE, *ORDER])
     known = {*(rule.name for rule in RULES), *PASSES}
     graph, first = simplify(graph, known.intersection(disabled))
-    graph, second = simplify(graph, disabled, [*STABLE, *RULES])
+    graph, second = simplify(graph, disabled, [*STABLE, *ORDER, *RULES])
     return Simplified(graph, first + second)

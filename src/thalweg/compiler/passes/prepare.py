@@ -80,6 +80,8 @@ def _prepared(node: Tensor, source: Source, copies: Copies) -> Tensor:
         inputs = tuple(copied(item) if _is_iota(item) else item for item in inputs)
     if primitive.name == "matmul" and node.size:
         return _product(node, source, copies)
+    if primitive.name.startswith("convolve") and node.size:
+        inputs = _convolution(source, copies)
     is_same = all(new is old for new, old in zip(inputs, source_of(node).inputs, strict=True))
     return node if is_same else defer(primitive, inputs, parameters)
 
@@ -144,6 +146,33 @@ def _product(node: Tensor, source: Source, copies: Copies) -> Tensor:
         view = defer(PRIMITIVES["transpose"], (b,), {"axes": axes}) if is_turned else b
         copies[key] = b, copied(view)
     return defer(primitive, (a, copies[key][1]), turned)
+
+
+# ------------------------------------------------------------------ convolutions
+
+
+def _convolution(source: Source, copies: Copies) -> tuple[Tensor, ...]:
+    """Operands with rows of the batch side by side, and weights with what lanes or rows read so."""
+    first, second = (item if stored_at(item) else copied(item) for item in source.inputs)
+    first = _last_along(first, copies)
+    if source.primitive.name == "convolve_weight":
+        return first, _last_along(second, copies)
+    if source.primitive.name == "convolve":
+        return first, _last_along(second, copies)
+    swapped = defer(PRIMITIVES["transpose"], (second,), {"axes": (0, 1, 3, 2)})
+    along = _last_along(swapped, copies)
+    return first, defer(PRIMITIVES["transpose"], (along,), {"axes": (0, 1, 3, 2)})
+
+
+def _last_along(tensor: Tensor, copies: Copies) -> Tensor:
+    """A tensor whose last axis lies side by side in memory: a copy where it does not."""
+    access = resolve(tensor)
+    if access is not None and (access.strides[-1] == 1 or tensor.shape[-1] == 1):
+        return tensor
+    key = id(tensor), False
+    if key not in copies:
+        copies[key] = tensor, copied(tensor)
+    return copies[key][1]
 
 
 def is_large(node: Tensor) -> bool:

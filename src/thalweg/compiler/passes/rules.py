@@ -135,13 +135,13 @@ def _move_uniform(node: Tensor) -> Tensor | None:
     return repetition.broadcast(inner.inputs[0], shape=node.shape)
 
 
-_ELEMENTWISE = (
+ELEMENTWISE = (
     "neg exp expm1 log log1p sqrt sin cos tanh logistic erf abs sign floor round not cast "
     "add sub mul div pow max min and or xor eq ne lt le select shift_left shift_right"
 )
 
 
-@_rule("compute-before-repeating", _ELEMENTWISE, "work on the small operand")
+@_rule("compute-before-repeating", ELEMENTWISE, "work on the small operand")
 def _compute_before(node: Tensor) -> Tensor | None:
     primitive, inputs, parameters = source_of(node)
     sources = [made_by(item, repetition.broadcast) for item in inputs]
