@@ -31,12 +31,26 @@ from thalweg.training.recipe import Recipe, initial_slots
 SPECS: dict[tuple[str, str], str] = {
     ("layer", "sequential"): "sequential(linear(4), relu, linear(3))",
     ("layer", "ensemble"): "ensemble([linear(4), linear(4)], weights=[1, 2])",
+    ("layer", "masked_conv2d"): "masked_conv2d([[0], [2, 1], [0, 2]], 2, padding=[0, 1])",
     ("layer", "masked_linear"): "masked_linear([[0], [1, 5], [2, 3, 4]])",
     ("layer", "neuron"): "neuron([1, -2, 0.5, 1, 1, 3], threshold=0.5)",
     ("layer", "group_norm"): "group_norm(2)",
     ("layer", "weight_norm"): "weight_norm(linear(4))",
     ("layer", "spectral_norm"): "spectral_norm(linear(4))",
     ("layer", "columns"): "columns(branch((0, 1), min_max), branch((4, 2), standardise))",
+    ("layer", "conv1d"): "conv1d(4, 3, padding=same, dilation=2, groups=2)",
+    ("layer", "conv2d"): "conv2d(4, [3, 2], stride=[1, 2], padding=[[0, 1], 2], groups=2)",
+    ("layer", "depthwise_conv2d"): "depthwise_conv2d(3, 2, padding=1)",
+    ("layer", "conv_transpose1d"): "conv_transpose1d(4, 3, stride=2, output_padding=1, groups=2)",
+    ("layer", "conv_transpose2d"): "conv_transpose2d(4, 3, stride=[2, 1], padding=[0, [1, 0]])",
+    ("layer", "max_pool1d"): "max_pool1d(3, 2, padding=1)",
+    ("layer", "max_pool2d"): "max_pool2d([3, 2], 2, padding=[1, 0])",
+    ("layer", "avg_pool1d"): "avg_pool1d(3, 2, padding=1)",
+    ("layer", "avg_pool2d"): "avg_pool2d([3, 2], 2, padding=[1, 0])",
+    ("layer", "adaptive_avg_pool2d"): "adaptive_avg_pool2d([2, 3])",
+    ("layer", "adaptive_max_pool2d"): "adaptive_max_pool2d([2, 3])",
+    ("layer", "augment"): "augment(random_rotation)",
+    ("augmentation", "augmentations"): "augmentations(random_shift, random_noise, mixup)",
     ("branch", "branch"): "branch((0, 2))",
     ("group", "group"): "group('*.bias', sgd)",
     ("optimizer", "groups"): "groups([group(b, sgd), group('deep', nadam)], otherwise=lion)",
@@ -44,7 +58,28 @@ SPECS: dict[tuple[str, str], str] = {
 """Specimens of members whose fields without a default need more than their constraint says."""
 
 INPUTS: dict[str, tuple[int, ...]] = {
+    "augment": (2, 5, 6),
     "instance_norm": (6, 4),
+    "batch_norm2d": (3, 4, 5),
+    "instance_norm2d": (3, 4, 5),
+    "local_response": (6, 3, 4),
+    "masked_conv2d": (3, 4, 3),
+    "subsample2d": (3, 5, 4),
+    "gaussian_units": (84,),
+    "image_input": (3, 4, 5),
+    "conv1d": (2, 7),
+    "conv2d": (2, 5, 4),
+    "depthwise_conv2d": (2, 4, 3),
+    "conv_transpose1d": (2, 4),
+    "conv_transpose2d": (3, 3, 4),
+    "max_pool1d": (2, 6),
+    "max_pool2d": (2, 5, 4),
+    "avg_pool1d": (2, 6),
+    "avg_pool2d": (2, 5, 4),
+    "global_avg_pool2d": (2, 3, 4),
+    "global_max_pool2d": (2, 3, 4),
+    "adaptive_avg_pool2d": (2, 5, 4),
+    "adaptive_max_pool2d": (2, 5, 4),
 }
 """Row shapes of layers that do not take six numbers."""
 
@@ -270,7 +305,8 @@ def _augmentation(one: Any, dtype: Any) -> tuple[Callable, list[np.ndarray]]:
         loss = changed.loss(lambda y, weights: (y * 2.0).sum(), y, None)
         return {"x": changed.x, "loss": loss}
 
-    return compute, [_numbers(dtype, ROWS, 6), _numbers(dtype, ROWS, 2), KEY]
+    row = (6,) if isinstance(one, tw.Mixup) else (2, 5, 7)
+    return compute, [_numbers(dtype, ROWS, *row), _numbers(dtype, ROWS, 2), KEY]
 
 
 def starts_of(one: Any, prefix: str = "") -> set[str]:

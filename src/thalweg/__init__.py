@@ -8,14 +8,18 @@
 (64,)
 """
 
+from thalweg import models
 from thalweg.autodiff.numerical import GradientCheck, check_gradients
 from thalweg.autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from thalweg.compiler.compile import compile  # noqa: A004 - the field's word for it
 from thalweg.compiler.trace import trace
 from thalweg.data.class_weights import class_weights
+from thalweg.data.idx import read_idx
+from thalweg.data.images import read_images
 from thalweg.descriptions import register
 from thalweg.errors import ThalwegError
 from thalweg.graph import Graph, Tensor
+from thalweg.images import ImageRun, ImageSettings, fit_images
 from thalweg.model import Model, load
 from thalweg.model.ensemble import ensemble
 from thalweg.nn.activations import (
@@ -38,13 +42,38 @@ from thalweg.nn.activations import (
     Swish,
     Tanh,
 )
-from thalweg.nn.augmentation import Augmentation, Mixup
+from thalweg.nn.adaptive_pooling import (
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+)
+from thalweg.nn.augmentation import Augmentation, Augmentations, Mixup
+from thalweg.nn.augmenting.geometry import (
+    RandomAffine,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomRotation,
+    RandomScale,
+    RandomShift,
+    RandomVerticalFlip,
+)
+from thalweg.nn.augmenting.pixels import (
+    RandomBrightness,
+    RandomContrast,
+    RandomErasing,
+    RandomNoise,
+)
+from thalweg.nn.augmenting.placing import Augment
+from thalweg.nn.augmenting.sheet import contact_sheet
 from thalweg.nn.batch_norm import BatchNorm1d
 from thalweg.nn.columns import Branch, Columns
 from thalweg.nn.containers import Sequential
+from thalweg.nn.convolution import Conv1d, Conv2d, DepthwiseConv2d
 from thalweg.nn.dropout import AlphaDropout, Dropout
 from thalweg.nn.embedding import Embedding
 from thalweg.nn.ensemble import Ensemble
+from thalweg.nn.feature_maps import BatchNorm2d, InstanceNorm2d, LocalResponseNorm
 from thalweg.nn.functional import (
     elu,
     gelu,
@@ -64,6 +93,8 @@ from thalweg.nn.functional import (
     swish,
     tanh,
 )
+from thalweg.nn.gaussian_units import GaussianUnits, MaximumAPosteriori, digit_prototypes
+from thalweg.nn.image_input import ImageInput
 from thalweg.nn.initialisers import (
     Auto,
     Constant,
@@ -81,6 +112,7 @@ from thalweg.nn.initialisers import (
     Zeros,
 )
 from thalweg.nn.layer import Layer, Scope, apply_network, evaluate, initialise
+from thalweg.nn.lenet import InverseFanIn, MaskedConv2d, ScaledTanh, Subsample2d
 from thalweg.nn.linear import Linear, MaskedLinear, Neuron, SparseLinear
 from thalweg.nn.losses import (
     AbsoluteError,
@@ -112,9 +144,11 @@ from thalweg.nn.penalties import (
     Penalties,
     Penalty,
 )
+from thalweg.nn.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from thalweg.nn.preprocessing import Impute, MinMax, OneHot, Standardise
 from thalweg.nn.reparametrisation import SpectralNorm, WeightNorm
 from thalweg.nn.structure import Concatenated, Flatten, Parallel, Reshape, Residual, SkipSequential
+from thalweg.nn.transposed import ConvTranspose1d, ConvTranspose2d
 from thalweg.nn.whitening import PCAWhitening, ZCAWhitening
 from thalweg.ops.functions import absolute as abs  # noqa: A004 - NumPy's names
 from thalweg.ops.functions import (
@@ -230,11 +264,18 @@ __all__ = [
     "AdaMax",
     "Adam",
     "AdamW",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
     "AlphaDropout",
+    "Augment",
     "Augmentation",
+    "Augmentations",
     "Auto",
     "Averaging",
+    "AvgPool1d",
+    "AvgPool2d",
     "BatchNorm1d",
+    "BatchNorm2d",
     "BinaryBrier",
     "BinaryCrossEntropy",
     "Branch",
@@ -245,10 +286,15 @@ __all__ = [
     "Concatenated",
     "Constant",
     "ConstantRate",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "Cosine",
     "CosineRestarts",
     "CrossEntropy",
     "DecoupledDecay",
+    "DepthwiseConv2d",
     "Display",
     "Dropout",
     "EarlyStopping",
@@ -262,7 +308,10 @@ __all__ = [
     "Focal",
     "GaussianNLL",
     "GaussianNoise",
+    "GaussianUnits",
     "Geometric",
+    "GlobalAvgPool2d",
+    "GlobalMaxPool2d",
     "GradientCheck",
     "Graph",
     "Group",
@@ -277,9 +326,14 @@ __all__ = [
     "Huber",
     "Identity",
     "IdentityMatrix",
+    "ImageInput",
+    "ImageRun",
+    "ImageSettings",
     "Impute",
     "Initialiser",
     "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InverseFanIn",
     "InverseRootDecay",
     "InverseTimeDecay",
     "KLDivergence",
@@ -291,11 +345,16 @@ __all__ = [
     "Linear",
     "LinearDecay",
     "Lion",
+    "LocalResponseNorm",
     "LogCosh",
     "LogSoftmax",
     "Logistic",
     "Loss",
+    "MaskedConv2d",
     "MaskedLinear",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaximumAPosteriori",
     "Maxout",
     "MinMax",
     "Mixup",
@@ -327,11 +386,23 @@ __all__ = [
     "RMSNorm",
     "RMSprop",
     "RMSpropMomentum",
+    "RandomAffine",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomNoise",
+    "RandomRotation",
+    "RandomScale",
+    "RandomShift",
+    "RandomVerticalFlip",
     "ReLU",
     "ReduceOnPlateau",
     "Reshape",
     "Residual",
     "ScaledSchedule",
+    "ScaledTanh",
     "Schedule",
     "ScheduleProduct",
     "ScheduleSequence",
@@ -351,6 +422,7 @@ __all__ = [
     "Standardise",
     "Step",
     "StepDecay",
+    "Subsample2d",
     "Swish",
     "TableRun",
     "TableSettings",
@@ -379,7 +451,9 @@ __all__ = [
     "clip",
     "compile",
     "concatenate",
+    "contact_sheet",
     "cos",
+    "digit_prototypes",
     "elu",
     "ensemble",
     "erf",
@@ -388,6 +462,7 @@ __all__ = [
     "expm1",
     "fit",
     "fit_ensemble",
+    "fit_images",
     "fit_table",
     "floor",
     "fold_in",
@@ -418,6 +493,7 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "models",
     "normal",
     "one_hot",
     "ones",
@@ -425,6 +501,8 @@ __all__ = [
     "power",
     "prelu",
     "random_bits",
+    "read_idx",
+    "read_images",
     "register",
     "relu",
     "reshape",

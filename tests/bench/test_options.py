@@ -12,7 +12,9 @@ def test_the_defaults_measure_everything():
     options, grid_peers = parse([])
     assert [case.network for case in options.cases] == [
         "30-64-64-2", "784-256-128-10", "784-1024-1024-10",
+        "lenet", "lenet", "lenet", "lenet", "resnet",
     ]  # fmt: skip
+    assert [options.protocol_of(case).rounds for case in options.cases[2:4]] == [7, 5]
     assert options.peers[0] == "thalweg"
     assert grid_peers == ("thalweg", "pytorch", "jax")
     assert options.threads == tuple(sorted({1, core_count()}))

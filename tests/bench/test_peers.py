@@ -2,9 +2,11 @@
 
 import pytest
 
-from thalweg.bench.cases import Case
+from thalweg.bench.cases import Case, image_case
 from thalweg.bench.peers import all_peers
-from thalweg.bench.protocol import Entry, Protocol, measure
+from thalweg.bench.problem import make_problem
+from thalweg.bench.protocol import Entry, Protocol, measure, relative_error
+from thalweg.bench.reference import reference_losses
 from thalweg.bench.workers import Process
 
 CASE = Case((6, 16, 12, 3), 8, 5)
@@ -36,3 +38,33 @@ def test_two_classes_are_another_network_in_scikit_learn():
     peer = all_peers()["sklearn"]
     assert "logistic" in peer.different(2)
     assert peer.different(3) == ""
+
+
+IMAGES = {
+    name: peer.ways(image_case("lenet", 4, 3))
+    for name, peer in all_peers().items()
+    if name != "thalweg"
+}
+
+
+def test_libraries_without_convolutions_are_left_out_of_images():
+    assert [name for name, ways in IMAGES.items() if not ways] == ["sklearn", "keras"]
+
+
+@pytest.mark.parametrize("form", ["lenet", "resnet"])
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        pytest.param(name, way, marks=[pytest.mark.soak] * (name != "pytorch"))
+        for name, ways in IMAGES.items()
+        for way in ways
+    ],
+)
+def test_the_losses_on_images_are_those_of_float64(name, way, form):
+    if absent := all_peers()[name].missing():
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    problem = make_problem(image_case(form, 4, 3))
+    session = all_peers()[name].open(problem, way, 1)
+    assert relative_error(session.train(2).losses, reference_losses(problem, 2)) < 1e-4
+    expected = reference_losses(problem, 3, 1)
+    assert relative_error(session.train(3, 1).losses, expected) < 1e-4

@@ -2,8 +2,8 @@
 
 import json
 
-from thalweg.bench.cases import Target
-from thalweg.bench.results import fastest, reached, targets
+from thalweg.bench.cases import Target, image_case
+from thalweg.bench.results import Report, Row, fastest, reached, targets
 from thalweg.bench.table import grid_ratios, markdown, terminal, thread_ratios, unsteady_cells
 
 
@@ -96,3 +96,23 @@ def test_json_holds_everything(report):
     assert plain["rows"][0]["step_seconds"] == 11e-6
     assert plain["rows"][6]["reason"] == "RuntimeError: no compiler"
     assert plain["machine"]["peak"] == {"1": 2e11, "2": 4e11}
+
+
+def test_images_have_tables_and_targets_by_batch(report):
+    small, large = image_case("lenet", 1, 4), image_case("lenet", 64, 4)
+    report.rows += [
+        Row(small, "thalweg", 1, rounds=[1e-5]),
+        Row(small, "pytorch", 1, rounds=[1e-3]),
+        Row(large, "thalweg", 1, rounds=[1e-3]),
+        Row(large, "pytorch", 1, "measured", variant="fused", rounds=[5e-3]),
+    ]
+    found = {target.name: value for target, value in targets(report.rows) if value is not None}
+    assert found["LeNet-5, batch 64"] == 5.0
+    text = markdown(report)
+    assert "## LeNet-5, batch 1\n\nImages 1×28×28, 61,706 parameters; 4 batches" in text
+    assert line_with(text, "| LeNet-5, batch 64: times faster than PyTorch")[1:] == [
+        "≥ 6", "5.00", "**no**",
+    ]  # fmt: skip
+    assert "LeNet-5, batch 64" in terminal(report)
+    again = Report.from_plain(json.loads(json.dumps(report.plain())))
+    assert markdown(again) == text

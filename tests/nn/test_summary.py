@@ -2,10 +2,13 @@
 
 from thalweg.nn.activations import Maxout, PReLU, ReLU
 from thalweg.nn.containers import Sequential
+from thalweg.nn.convolution import Conv2d
 from thalweg.nn.dropout import Dropout
 from thalweg.nn.initialisers import Zeros
 from thalweg.nn.layer import initialise
 from thalweg.nn.linear import Linear
+from thalweg.nn.pooling import MaxPool2d
+from thalweg.nn.structure import Flatten
 from thalweg.nn.summary import Row, summarise
 
 
@@ -88,3 +91,25 @@ def test_numbers_without_axes():
     summary = summarise(lambda x, scope: x * 2.0, ())
     assert summary.rows == (Row("", "<lambda>", (), 0, 1),)
     assert "number" in str(summary)
+
+
+def test_the_table_of_images_has_receptive_fields():
+    net = Sequential(Conv2d(6, 5, padding=2), ReLU(), MaxPool2d(2), Conv2d(4, (1, 3)), Flatten())
+    assert str(net.summary((1, 8, 8))).splitlines() == [
+        "layer  type       output shape  receptive field  jump  parameters  FLOP/row",
+        "─────  ─────────  ────────────  ───────────────  ────  ──────────  ────────",
+        "input             1×8×8",
+        "0      Conv2d     6×8×8         5×5              1            156    14,256",
+        "1      ReLU       6×8×8                                         0       384",
+        "2      MaxPool2d  6×4×4         6×6              2              0       384",
+        "3      Conv2d     4×4×2         6×10             2             76     1,184",
+        "4      Flatten    32                                            0         0",
+        "─────  ─────────  ────────────  ───────────────  ────  ──────────  ────────",
+        "total                                                         232    16,208",
+    ]
+
+
+def test_unequal_jumps_are_both_shown():
+    net = Sequential(Conv2d(1, 3, stride=(1, 2)))
+    assert net.summary((1, 8, 8)).rows[0].receptive == ((3, 3), (1, 2))
+    assert "3×3              1×2" in str(net.summary((1, 8, 8)))

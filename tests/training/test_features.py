@@ -361,3 +361,27 @@ def test_front_layers_learn_from_training_rows_only():
         tw.fit(tw.Sequential(tw.Linear(1)), x, y, **OPTIONS)
     tuned = tw.fit(network, x[:20] * 2, y[:20], start=model, **OPTIONS).model
     assert same_bits(tuned.states, model.states)
+
+
+# ------------------------------------------------------------------ what the run reports
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"accumulate": 2},
+        {"optimizer": "nadam"},
+        {"optimizer": "adam", "accumulate": 3, "average": EMA(0.9)},
+    ],
+    ids=["accumulated", "nadam", "averaged"],
+)
+def test_the_training_loss_of_single_precision_is_the_interpreters(options):
+    x, y = blobs()
+    losses = {
+        backend: tw.fit(
+            classifier(), x, y, epochs=3, progress=False, seed=1, backend=backend, **options
+        ).history["train_loss"]
+        for backend in ("native", "interpreter")
+    }
+    assert (losses["native"] > 0.01).all()
+    np.testing.assert_allclose(losses["native"], losses["interpreter"], rtol=1e-3)

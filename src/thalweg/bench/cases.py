@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
+from thalweg.bench.architectures import ARCHITECTURES, Architecture
 from thalweg.errors import SettingError
 
 GRID_OUTPUTS = 10
@@ -14,33 +15,64 @@ _GRID_BATCHES = (4, 256)
 
 @dataclass(frozen=True)
 class Case:
-    """A ReLU network, its batches, and how many of them make an epoch.
+    """A network, its batches, and how many of them make an epoch.
 
     Attributes:
-        widths: inputs, hidden layers, outputs.
+        widths: inputs, hidden layers, outputs of a ReLU network; inputs and outputs of one for
+            images.
         batch_size: rows of a batch.
         batches: batches of an epoch.
         seed: of the rows and the starting weights.
+        form: word for a network for images; empty for dense layers.
     """
 
     widths: tuple[int, ...]
     batch_size: int
     batches: int
     seed: int = 0
+    form: str = ""
 
     @property
     def network(self) -> str:
-        """The widths in one word.
+        """The form, or the widths in one word.
 
-        >>> Case((30, 64, 2), 32, 4).network
-        '30-64-2'
+        >>> Case((30, 64, 2), 32, 4).network, image_case("lenet", 64, 8).network
+        ('30-64-2', 'lenet')
         """
-        return "-".join(map(str, self.widths))
+        return self.form or "-".join(map(str, self.widths))
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The network for images; None for dense layers."""
+        return ARCHITECTURES[self.form] if self.form else None
+
+    @property
+    def title(self) -> str:
+        """The network for tables."""
+        return self.network if self.architecture is None else self.architecture.title
 
     @property
     def name(self) -> str:
-        """Network and batch."""
-        return f"{self.network}, batch {self.batch_size}"
+        """Network and batch.
+
+        >>> image_case("lenet", 64, 8).name
+        'LeNet-5, batch 64'
+        """
+        return f"{self.title}, batch {self.batch_size}"
+
+    @property
+    def word(self) -> str:
+        """Network and batch in one word.
+
+        >>> image_case("lenet", 64, 8).word
+        'lenet:64'
+        """
+        return f"{self.network}:{self.batch_size}"
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of one row of the inputs."""
+        return self.widths[:1] if self.architecture is None else self.architecture.shape
 
     @property
     def rows(self) -> int:
@@ -50,33 +82,76 @@ class Case:
     @property
     def parameters(self) -> int:
         """Weights and biases."""
+        if self.architecture is not None:
+            return self.architecture.parameters
         return sum((before + 1) * after for before, after in itertools.pairwise(self.widths))
 
     @property
     def flops(self) -> int:
         """Operations of one step's matrix products, 2n·Σ(3·in·out) without the inputs' gradient.
 
+        Convolutions count as the products that they are.
+
         >>> Case((2, 3, 4), 10, 1).flops
         960
         """
+        if self.architecture is not None:
+            return 2 * self.batch_size * self.architecture.products
         pairs = [before * after for before, after in itertools.pairwise(self.widths)]
         return 2 * self.batch_size * (3 * sum(pairs) - pairs[0])
+
+
+def image_case(form: str, batch_size: int, batches: int, seed: int = 0) -> Case:
+    """A case of a network for images."""
+    channels, height, width = ARCHITECTURES[form].shape
+    last = ARCHITECTURES[form].weighted[-1].shapes[-1][-1]
+    return Case((channels * height * width, last), batch_size, batches, seed, form)
 
 
 CASES = (
     Case((30, 64, 64, 2), 32, 256),
     Case((784, 256, 128, 10), 128, 64),
     Case((784, 1024, 1024, 10), 256, 16),
+    image_case("lenet", 1, 128),
+    image_case("lenet", 16, 32),
+    image_case("lenet", 64, 16),
+    image_case("lenet", 256, 4),
+    image_case("resnet", 64, 2),
 )
+IMAGE_ROUNDS = 5
+"""The most rounds of a case with images, whose steps are long."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """How many times faster than a peer thalweg aims to be on a network."""
+    """How many times faster than a peer thalweg aims to be on a case.
+
+    Attributes:
+        network: of the case.
+        peer: the library.
+        ratio: of its time to thalweg's.
+        batch_size: of the case; 0 for the only one with this network.
+    """
 
     network: str
     peer: str
     ratio: float
+    batch_size: int = 0
+
+    @property
+    def name(self) -> str:
+        """The case's words.
+
+        >>> Target("lenet", "jax", 15.0, 64).name
+        'LeNet-5, batch 64'
+        """
+        found = ARCHITECTURES.get(self.network)
+        title = self.network if found is None else found.title
+        return f"{title}, batch {self.batch_size}" if self.batch_size else title
+
+    def of(self, case: Case) -> bool:
+        """Whether a case is meant."""
+        return self.network == case.network and self.batch_size in {0, case.batch_size}
 
 
 TARGETS = (
@@ -86,6 +161,9 @@ TARGETS = (
     Target("784-256-128-10", "jax", 1.3),
     Target("784-1024-1024-10", "pytorch", 2.5),
     Target("784-1024-1024-10", "jax", 1.1),
+    Target("lenet", "pytorch", 6.0, 64),
+    Target("lenet", "jax", 15.0, 64),
+    Target("resnet", "pytorch", 1.5, 64),
 )
 COLD_START, CACHED_START, IMPORT = 0.4, 0.05, 0.3
 """Targets in seconds: start of training without and with a cache on disk; ``import thalweg``."""
@@ -99,22 +177,26 @@ GRIDS = {
 
 
 def chosen_cases(names: str) -> tuple[Case, ...]:
-    """The cases of a list such as ``30-64-64-2,784-256-128-10``; ``all`` and ``none`` are words.
+    """The cases of a list such as ``30-64-64-2,lenet,resnet:64``; ``all`` and ``none`` are words.
+
+    A network without a batch is all of its cases.
 
     Raises:
         SettingError: for an unknown name.
     """
     if names in {"all", "none"}:
         return CASES if names == "all" else ()
-    known = {case.network: case for case in CASES}
     found: list[Case] = []
-    for name in names.split(","):
-        if name.strip() not in known:
+    for name in (part.strip() for part in names.split(",")):
+        meant = [case for case in CASES if name in {case.network, case.word}]
+        if not meant:
+            known = ", ".join(dict.fromkeys(case.network for case in CASES))
             raise SettingError(
-                f"--cases: {name.strip()!r} is not one of all, none, {', '.join(known)}"
+                f"--cases: {name!r} is not one of all, none, {known}, or one of these with a "
+                "batch such as lenet:64"
             )
-        found.append(known[name.strip()])
-    return tuple(found)
+        found += meant
+    return tuple(dict.fromkeys(found))
 
 
 def grid_case(width: int, batch_size: int) -> Case:

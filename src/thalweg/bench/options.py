@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from thalweg.bench.cases import GRIDS, Case, chosen_cases
+from thalweg.bench.cases import GRIDS, IMAGE_ROUNDS, Case, chosen_cases
 from thalweg.bench.machine import core_count
 from thalweg.bench.peers import all_peers, newest_backend
 from thalweg.bench.protocol import Protocol
@@ -55,6 +55,12 @@ class Options:
     features: bool = True
     keep: bool = False
 
+    def protocol_of(self, case: Case) -> Protocol:
+        """The cases'; of images fewer rounds, since their steps are long."""
+        if not case.form:
+            return self.protocol
+        return replace(self.protocol, rounds=min(self.protocol.rounds, IMAGE_ROUNDS))
+
 
 def parser() -> argparse.ArgumentParser:
     """The options, with their help."""
@@ -64,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--cases", default="all", metavar="LIST", help="networks, or all, or none")
+    add("--cases", default="all", metavar="LIST", help="networks such as lenet,resnet; all, none")
     add("--peers", default="all", metavar="LIST", help=f"libraries: {', '.join(all_peers())}; all")
     add("--rounds", type=int, default=7, help="interleaved rounds (%(default)s)")
     add("--seconds", type=float, default=0.5, help="of one measurement (%(default)s)")

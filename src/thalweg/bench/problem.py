@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import thalweg as tw
+from thalweg.bench.architectures import Architecture, Norm
 from thalweg.bench.cases import Case
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -22,15 +23,16 @@ class Problem:
 
     Attributes:
         case: sizes.
-        x: inputs, (N, inputs) float32, normal.
+        x: inputs, (N, inputs) or (N, C, H, W), float32, normal.
         y: labels, (N,) int64, each class as often as any other, independent of x.
-        weights: one pair W (inputs, outputs), b (outputs,) for each layer, float32.
+        weights: float32, for each layer with parameters: W (inputs, outputs) or (taps, taps, C, K),
+            and b (outputs,) where it has one; γ and β of a normalisation.
     """
 
     case: Case
     x: Floats
     y: npt.NDArray[np.int64]
-    weights: list[tuple[Floats, Floats]]
+    weights: list[tuple[Floats, ...]]
 
     def rows(self, batches: int | None) -> slice:
         """The rows of the first batches; all of them for None."""
@@ -39,10 +41,35 @@ class Problem:
 
 def network(case: Case) -> tw.Sequential:
     """The case as thalweg's network."""
+    if case.form:
+        return {"lenet": tw.models.lenet5, "resnet": tw.models.resnet}[case.form]()
     layers: list[tw.Layer] = []
     for width in case.widths[1:-1]:
         layers += [tw.Linear(width), tw.ReLU()]
     return tw.Sequential(*layers, tw.Linear(case.widths[-1]))
+
+
+def starting_weights(problem: Problem) -> dict[str, Floats]:
+    """The weights by thalweg's paths."""
+    paths = tw.initialise(network(problem.case), problem.case.row_shape)
+    values = [part for parts in problem.weights for part in parts]
+    return dict(zip(paths, values, strict=True))
+
+
+def image_weights(
+    architecture: Architecture, generator: np.random.Generator
+) -> list[tuple[Floats, ...]]:
+    """Kernels and matrices normal with variance 2 / inputs of a sum, terms 0, γ = 1."""
+    found: list[tuple[Floats, ...]] = []
+    for part in architecture.weighted:
+        shapes = part.shapes
+        if isinstance(part, Norm):
+            first = np.ones(shapes[0], np.float32)
+        else:
+            scale = np.float32((2 / np.prod(shapes[0][:-1])) ** 0.5)
+            first = generator.standard_normal(shapes[0], dtype=np.float32) * scale
+        found.append((first, *(np.zeros(shape, np.float32) for shape in shapes[1:])))
+    return found
 
 
 def make_problem(case: Case) -> Problem:
@@ -52,8 +79,10 @@ def make_problem(case: Case) -> Problem:
     network trains.
     """
     generator = np.random.default_rng(case.seed)
-    x = generator.standard_normal((case.rows, case.widths[0]), dtype=np.float32)
+    x = generator.standard_normal((case.rows, *case.row_shape), dtype=np.float32)
     y = np.arange(case.rows, dtype=np.int64) % case.widths[-1]
+    if case.architecture is not None:
+        return Problem(case, x, y, image_weights(case.architecture, generator))
     found = tw.initialise(network(case), (case.widths[0],), case.seed, "float32")
     places = [2 * layer for layer in range(len(case.widths) - 1)]
     weights = [(found[f"{place}.weight"], found[f"{place}.bias"]) for place in places]

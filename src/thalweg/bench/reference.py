@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thalweg.bench.problem import BETA1, BETA2, EPSILON, LEARNING_RATE, Problem
+from thalweg.bench.reference_images import evaluate
 
 Array = npt.NDArray[np.float64]
 
@@ -47,24 +48,32 @@ class Reference:
 
     def gradients(self, x: Array, y: npt.NDArray[np.int64]) -> tuple[float, list[Array]]:
         """The mean cross entropy and its gradient, by the δ of each layer."""
+        architecture = self.problem.case.architecture
+        if architecture is not None:
+            z, back = evaluate(architecture.parts, x, iter(self.values))
+            loss, delta = cross_entropy(z, y)
+            return loss, back(delta)[1]
         inputs = [x]
         layers = len(self.values) // 2
         for layer in range(layers):
             z = inputs[-1] @ self.values[2 * layer] + self.values[2 * layer + 1]
             inputs.append(np.maximum(z, 0) if layer < layers - 1 else z)
-        z = inputs.pop()
-        z = z - z.max(axis=1, keepdims=True)
-        logs = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-        rows = np.arange(len(y))
-        loss = -float(logs[rows, y].mean())
-        delta = np.exp(logs)
-        delta[rows, y] -= 1
-        delta /= len(y)
+        loss, delta = cross_entropy(inputs.pop(), y)
         gradients: list[Array] = []
         for layer in reversed(range(layers)):
             gradients = [inputs[layer].T @ delta, delta.sum(axis=0), *gradients]
             delta = (delta @ self.values[2 * layer].T) * (inputs[layer] > 0)
         return loss, gradients
+
+
+def cross_entropy(z: Array, y: npt.NDArray[np.int64]) -> tuple[float, Array]:
+    """The mean over the rows, and its gradient by z."""
+    z = z - z.max(axis=1, keepdims=True)
+    logs = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    rows = np.arange(len(y))
+    delta = np.exp(logs)
+    delta[rows, y] -= 1
+    return -float(logs[rows, y].mean()), delta / len(y)
 
 
 def reference_losses(problem: Problem, epochs: int, batches: int | None = None) -> list[float]:

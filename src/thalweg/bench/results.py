@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from thalweg.bench.cases import TARGETS, Case, Target
@@ -134,8 +134,8 @@ class Report:
 
 
 def _row(plain: dict[str, Any]) -> Row:
-    made, case = _made(Row, plain), plain["case"]
-    made.case = Case(tuple(case["widths"]), case["batch_size"], case["batches"], case["seed"])
+    made, case = _made(Row, plain), _made(Case, plain["case"])
+    made.case = replace(case, widths=tuple(case.widths))
     return made
 
 
@@ -170,13 +170,13 @@ def ratio(rows: list[Row], case: Case, peer: str, threads: int) -> float | None:
 def reached(rows: list[Row], target: Target) -> float | None:
     """The ratio of a target: each library with the number of threads that serves it best."""
     for case in dict.fromkeys(row.case for row in rows):
-        if case.network == target.network:
+        if target.of(case):
             own, other = fastest(rows, case, "thalweg"), fastest(rows, case, target.peer)
             return other.step_seconds / own.step_seconds if own and other else None
     return None
 
 
 def targets(rows: list[Row]) -> list[tuple[Target, float | None]]:
-    """Every target on a measured network, beside what was reached."""
-    networks = {row.case.network for row in rows}
-    return [(target, reached(rows, target)) for target in TARGETS if target.network in networks]
+    """Every target on a measured case, beside what was reached."""
+    cases = {row.case for row in rows}
+    return [(target, reached(rows, target)) for target in TARGETS if any(map(target.of, cases))]

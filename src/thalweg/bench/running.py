@@ -131,24 +131,29 @@ def case_rows(
     case: Case, options: Options, peers: dict[str, Peer], workers: Workers, tell: Teller
 ) -> list[Row]:
     """One case with fresh processes, and a row for each library that is not installed."""
-    entries = present(options.peers, options.threads, peers)
+    names = tuple(name for name in options.peers if peers[name].ways(case))
+    entries = present(names, options.threads, peers)
     with _ended(case, workers) as opener:
         rows, contenders = measure(
             case,
             entries,
             opener,
-            options.protocol,
+            options.protocol_of(case),
             lambda name, outputs: peers[name].different(outputs),
             tell,
         )
     for contender, entry in zip(contenders, entries, strict=True):
         tell(f"{case.name}: start of {entry.peer}, threads: {entry.threads}")
         contender.attempt(lambda each=contender, entry=entry: note_starts(each, entry, workers))
-    for name in options.peers:
+    for name in names:
         if absent := peers[name].missing():
             reason = f"no package {', '.join(absent)}"
             rows += [Row(case, name, count, ABSENT, reason) for count in options.threads]
     return rows
+
+
+def _folder(case: Case) -> str:
+    return case.word.replace(":", "-")
 
 
 @contextmanager
@@ -156,7 +161,7 @@ def _ended(case: Case, workers: Workers) -> Generator[Callable[[Entry], Process]
     opened: list[Process] = []
 
     def opener(entry: Entry) -> Process:
-        opened.append(workers.fresh(entry, case.network))
+        opened.append(workers.fresh(entry, _folder(case)))
         return opened[-1]
 
     try:
@@ -171,7 +176,7 @@ def note_starts(contender: Contender, entry: Entry, workers: Workers) -> None:
     row = contender.row
     found: list[float] = []
     for _ in range(2):
-        process = workers.fresh(entry, f"{row.case.network}-starts")
+        process = workers.fresh(entry, f"{_folder(row.case)}-starts")
         try:
             answer = process.ask("open", case=asdict(row.case), variant=row.variant)
         finally:

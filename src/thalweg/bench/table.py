@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from thalweg.bench.cases import CACHED_START, COLD_START, IMPORT, Case
+from thalweg.bench.cases import CACHED_START, COLD_START, IMAGE_ROUNDS, IMPORT, Case
 from thalweg.bench.features import FeatureRow
 from thalweg.bench.results import Report, Row, ratio, targets
 
@@ -87,12 +87,12 @@ def _opening(report: Report) -> str:
     return f"""# Benchmarks
 
 Written by `make bench BENCH_ARGS="--out docs"`; run it on your machine to have its own figures.
-Every library trains the same ReLU network with cross entropy and Adam (rate 0.001) in float32,
+Every library trains the same network with cross entropy and Adam (rate 0.001) in float32,
 from the same starting weights, on the same batches in the same order. First its losses are
 compared with a float64 computation in NumPy; a library whose losses differ is shown and not
 compared. Then all are timed in turn, round after round ({protocol["rounds"]} rounds of about
-{protocol["seconds"]:g} s each), each in a process of its own; medians count. Times of a step
-contain no compiling. Losing figures stay in and are bold.
+{protocol["seconds"]:g} s each, for images no more than {IMAGE_ROUNDS}), each in a process of its
+own; medians count. Times of a step contain no compiling. Losing figures stay in and are bold.
 
 | machine | |
 |---|---|
@@ -106,7 +106,7 @@ contain no compiling. Losing figures stay in and are bold.
 def _target_table(report: Report) -> str:
     rows = [
         _target_row(
-            f"{target.network}: times faster than {report.titles.get(target.peer, target.peer)}",
+            f"{target.name}: times faster than {report.titles.get(target.peer, target.peer)}",
             f"≥ {target.ratio:g}",
             ratio_text(found, bold=False),
             None if found is None else found >= target.ratio,
@@ -143,10 +143,16 @@ def _case_section(report: Report, case: Case) -> str:
         "peak memory", "losses",
     )  # fmt: skip
     lines = [_case_line(report, row, epochs) for row in rows if row.timed]
-    section = f"## {case.name}\n\n{case.batches} batches an epoch.\n\n" + grid_table(header, lines)
+    section = f"## {case.name}\n\n{_words(case)}\n\n" + grid_table(header, lines)
     remarks = [remark for row in rows for remark in _remarks(report, row)]
     remarks += _busy_remark(rows)
     return "\n".join([section, *([""] if remarks else []), *remarks])
+
+
+def _words(case: Case) -> str:
+    shape = "×".join(map(str, case.row_shape))
+    images = f"Images {shape}, {case.parameters:,} parameters; " if case.form else ""
+    return f"{images}{case.batches} batches an epoch."
 
 
 def _busy_remark(rows: Sequence[Row]) -> list[str]:
@@ -341,7 +347,8 @@ def _notes(report: Report) -> str:
         [
             "## How to read this\n",
             *lines,
-            "- GFLOP/s counts the matrix products of forward and backward pass alone; the share is "
+            "- GFLOP/s counts the matrix products and convolutions of forward and backward pass "
+            "alone, without the gradient of the network's input; the share is "
             "of the multiply-add peak measured in the same run with as many threads.",
             "- Start: from rows in memory to the first update, compilers' caches empty; cached: in "
             "a second process that finds the caches of the first. Importing is in neither; what a "
@@ -367,7 +374,7 @@ def terminal(report: Report) -> str:
     for target, reached in found:
         met = "not measured" if reached is None else "met" if reached >= target.ratio else "MISSED"
         lines.append(
-            f"  {target.network:<18} {target.peer:<10} ≥ {target.ratio:<4g} "
+            f"  {target.name:<22} {target.peer:<10} ≥ {target.ratio:<4g} "
             f"reached {ratio_text(reached, bold=False):<6} {met}"
         )
     for peer, threads in pairs(report):

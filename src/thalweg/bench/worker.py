@@ -26,7 +26,7 @@ from thalweg.bench.problem import Problem, make_problem
 LONGEST_RUN = 20
 """Epochs trained without going back to the starting weights."""
 
-_TRIALS, _TRIAL_SECONDS = 3, 0.1
+_TRIALS, _TRIAL_SECONDS, _LONG_SECONDS = 3, 0.1, 2.0
 
 
 class Worker:
@@ -62,7 +62,7 @@ class Worker:
         imported = time.perf_counter() - began
         self.session, self.case = None, case
         best: dict[str, Any] = {}
-        for name in self.peer.variants if variant is None else (variant,):
+        for name in self.peer.ways(case) if variant is None else (variant,):
             session, found = self._try(problem, name)
             if not best or found["epoch_seconds"] < best["epoch_seconds"]:
                 self.session, best = session, found
@@ -74,7 +74,8 @@ class Worker:
         opened = time.perf_counter() - began
         first = session.train(1)
         epochs = min(max(round(_TRIAL_SECONDS / max(first.seconds, 1e-9)), 1), LONGEST_RUN)
-        epoch = min(session.train(epochs).seconds / epochs for _ in range(_TRIALS))
+        trials = 1 if first.seconds > _LONG_SECONDS else _TRIALS
+        epoch = min(session.train(epochs).seconds / epochs for _ in range(trials))
         start = first.start_seconds
         if start is None:
             start = max(first.seconds - epoch, 0.0)
@@ -112,8 +113,7 @@ class Worker:
 
 def case_of(plain: dict[str, Any]) -> Case:
     """The case in a request."""
-    numbers = plain["batch_size"], plain["batches"], plain["seed"]
-    return Case(tuple(plain["widths"]), *numbers)
+    return Case(**{**plain, "widths": tuple(plain["widths"])})
 
 
 def peak_bytes() -> int:

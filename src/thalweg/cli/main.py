@@ -18,6 +18,7 @@ from thalweg.cli.console import let_go_of_stdout, tell
 from thalweg.cli.lr_find import lr_find
 from thalweg.cli.plot_schedule import plot_schedule
 from thalweg.cli.predict import predict
+from thalweg.cli.show_augmentation import show_augmentation
 from thalweg.cli.summary import summary
 from thalweg.cli.train import train
 from thalweg.errors import ThalwegError
@@ -38,6 +39,7 @@ app.command()(summary)
 app.command()(cache)
 app.command()(lr_find)
 app.command()(plot_schedule)
+app.command()(show_augmentation)
 
 
 def _show_version(wanted: bool) -> None:

@@ -11,14 +11,25 @@ import typer
 
 from thalweg.data.builtin import BUILTIN_NAMES
 from thalweg.data.encoding import CATEGORIES
+from thalweg.data.images import MODES
 from thalweg.descriptions import members
 from thalweg.tabular.choices import normalisation_names
 from thalweg.tabular.settings import ENSEMBLES, TableSettings, activation_names
 from thalweg.training.finishing import STATISTICS
 
+OF_IMAGES = ("model", "labels", "resize", "mode", "strict", "standardise")
+"""Parameters that are for images alone."""
+
+OF_TABLES = (
+    "target", "task", "kind", "drop", "categories", "hidden", "activation", "initialiser",
+    "normalise", "dropout", "members", "ensemble",
+)  # fmt: skip
+"""Parameters that are for tables alone."""
+
 TASKS = ("auto", "classification", "regression")
 _NETWORK = "The network"
 _TRAINING = "Training"
+_IMAGES = "Images"
 _SPEC = "SPEC"
 _NUMBER = "NUMBER|SPEC"
 
@@ -41,7 +52,8 @@ OPTIMIZER = str(_DEFAULTS.optimizer)
 File = Annotated[
     str,
     typer.Argument(
-        help=f"Table: CSV, TSV or Parquet, or one of the built-in {', '.join(BUILTIN_NAMES)}."
+        help=f"Table: CSV, TSV or Parquet, or one of the built-in {', '.join(BUILTIN_NAMES)}; or "
+        "images: a folder with a folder for each class, or IDX, .npz, .npy."
     ),
 ]
 Target = Annotated[
@@ -113,6 +125,58 @@ Network = Annotated[
         "The whole network in place of the options above, as in sequential(linear(8), tanh, "
         "linear(3)), with an output for each class, or one for a number.",
         panel=_NETWORK,
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="Of images: a named network; lenet5 by default.",
+        rich_help_panel=_IMAGES,
+    ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="Labels of a file of images; by default the file beside it with labels in its name.",
+        rich_help_panel=_IMAGES,
+    ),
+]
+Resize = Annotated[
+    str | None,
+    typer.Option(
+        "--resize",
+        metavar="WxH",
+        help="Bring all images of a folder to this size, such as 32x32.",
+        rich_help_panel=_IMAGES,
+    ),
+]
+Mode = Annotated[
+    str | None,
+    typer.Option(
+        "--mode",
+        metavar="|".join(MODES),
+        help="Bring all images of a folder to grey (L) or colours (RGB).",
+        rich_help_panel=_IMAGES,
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse files of a folder that are no whole images, instead of leaving them out.",
+        rich_help_panel=_IMAGES,
+    ),
+]
+Standardise = Annotated[
+    bool,
+    typer.Option(
+        "--standardise",
+        help="Give each channel mean 0 and deviation 1 instead of scaling to 0 to 1.",
+        rich_help_panel=_IMAGES,
     ),
 ]
 Loss = Annotated[

@@ -1,4 +1,4 @@
-"""``thalweg predict``: a model's predictions for a table, as CSV."""
+"""``thalweg predict``: a model's predictions for a table, as CSV, or for images."""
 
 from __future__ import annotations
 
@@ -23,32 +23,61 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def predict(
     model: Annotated[str, typer.Argument(help="Model file, or the folder of a run.")],
     file: Annotated[
-        str, typer.Argument(help="Table to predict: CSV, TSV, Parquet, or a built-in name.")
+        list[str],
+        typer.Argument(
+            help="Table to predict: CSV, TSV, Parquet, or a built-in name. For a model of images: "
+            "image files, folders of them, or files of arrays."
+        ),
     ],
     out: Annotated[
         str | None,
         typer.Option("--out", help="CSV file to write; standard output without it."),
     ] = None,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Bring images of another size or mode to the model's.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line for each image.")] = False,
 ) -> None:
-    """Predict every row of a table, in the order of its rows.
+    """Predict every row of a table, or every image.
 
-    Columns are found by name, in any order. The CSV has a column `prediction`, which holds the
-    class or the value, and for classes a column `probability_CLASS` for each class. What was
-    noticed about the table is told on standard error.
+    Of a table, rows stay in order and columns are found by name. The CSV has a column `prediction`,
+    which holds the class or the value, and for classes a column `probability_CLASS` for each
+    class. What was noticed about the table is told on standard error.
+
+    Of images, path, class and probability are printed, a line for each image; --out writes a CSV.
     """
     chosen = load_model(model)
-    _check_out(out, file, model)
-    header, rows = predictions(chosen, file)
+    for given in file:
+        check_out(out, given, model)
+    if chosen.images is not None:
+        from thalweg.cli.image_predictions import predict_images
+
+        predict_images(chosen, file, out=out, resize=resize, json=json)
+        return
+    if len(file) > 1 or resize or json:
+        what = "several files are" if len(file) > 1 else f"{'--resize' if resize else '--json'} is"
+        raise SettingError(f"{what} for models of images; this model takes one table")
+    header, rows = predictions(chosen, file[0])
+    write_csv(out, header, rows)
+
+
+def write_csv(out: str | None, header: list[str], columns: list[list[Any]]) -> None:
+    """Write a CSV to a file, atomically, or to standard output."""
     if out is None:
-        for chunk in csv_text(header, rows):
+        for chunk in csv_text(header, columns):
             sys.stdout.write(chunk)
         return
     from thalweg.storage.atomic import write_atomically
 
-    write_atomically(out, (chunk.encode() for chunk in csv_text(header, rows)))
+    write_atomically(out, (chunk.encode() for chunk in csv_text(header, columns)))
 
 
-def _check_out(out: str | None, file: str, model: str) -> None:
+def check_out(out: str | None, file: str, model: str) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        SettingError: the file of predictions is the model, or what is predicted.
+    """
     if out is None or not Path(out).exists():
         return
     for given in (Path(file), model_path(model)):
@@ -72,14 +101,14 @@ def predictions(model: Model, source: Any) -> tuple[list[str], list[list[Any]]]:
     inputs, notes = model.inputs(open_table(source))
     tell_notes(notes)
     predicted = model.predictions(model.outputs(inputs))
-    header, columns = ["prediction"], [_cells(model.decide(predicted))]
+    header, columns = ["prediction"], [cells(model.decide(predicted))]
     if model.classes is not None:
         header += [f"probability_{label}" for label in model.classes]
-        columns += [_cells(column) for column in model.spread(predicted).T]
+        columns += [cells(column) for column in model.spread(predicted).T]
     return header, columns
 
 
-def _cells(values: Any) -> list[Any]:
+def cells(values: Any) -> list[Any]:
     """Numbers in the shortest form that reads back the same, text made safe for spreadsheets."""
     if values.dtype.kind == "f":
         return [str(value) for value in values]

@@ -16,6 +16,7 @@ from thalweg.optim.schedules import Cosine, Schedule
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from thalweg.images import ImageRun
     from thalweg.tabular import PreparedTable, TableRun, TableSettings
     from thalweg.training.history import Display
 
@@ -61,7 +62,7 @@ class Talk:
         rate = leading_rule(settings.rule(count)).chosen_rate
         say_entry(
             "training",
-            f"{settings.text('optimizer')}, {_rate_text(rate)}, "
+            f"{settings.text('optimizer')}, {rate_text(rate)}, "
             f"batches of {settings.batch(count)}, "
             f"at most {settings.epochs} epochs, seed {settings.seed}",
         )
@@ -81,7 +82,7 @@ class Talk:
     def results(self, run: TableRun, file: str, place: Path) -> None:
         """The test results, where the model is, and how to use it."""
         if run.stop_reason == "interrupted":
-            tell("note", _interrupted(run, place))
+            tell("note", interrupted(run, place))
         if self.json:
             from thalweg.training.display import write_json_line
 
@@ -110,7 +111,8 @@ def _built(prepared: PreparedTable, settings: TableSettings) -> str:
     return ", ".join(words)
 
 
-def _rate_text(rate: Any) -> str:
+def rate_text(rate: Any) -> str:
+    """A learning rate in words."""
     if isinstance(rate, Cosine) and rate == Cosine(rate.initial):
         return f"learning rate {rate.initial:.2g} falling to 0"
     return f"learning rate {spec_of(rate) if isinstance(rate, Schedule) else f'{rate:.2g}'}"
@@ -131,7 +133,8 @@ def _extras(settings: TableSettings) -> list[str]:
     return words
 
 
-def _interrupted(run: TableRun, place: Path) -> str:
+def interrupted(run: TableRun | ImageRun, place: Path) -> str:
+    """What is said after Ctrl-C."""
     done = len(run.history.rows)
     epochs = "before the first epoch ended" if not done else f"after epoch {done}"
     on = f" To go on, repeat the command with --out {place} --resume" if checkpoints(place) else ""

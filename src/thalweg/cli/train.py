@@ -11,6 +11,7 @@ import typer
 from thalweg.cli import options
 from thalweg.cli.console import tell
 from thalweg.cli.folders import CHECKPOINT, check_former, checkpoints, claimed, new_folder
+from thalweg.cli.keeping import CHECKPOINT_EVERY, kept_run
 from thalweg.cli.talk import Talk
 from thalweg.errors import SettingError
 from thalweg.tabular.settings import TableSettings
@@ -18,10 +19,9 @@ from thalweg.tabular.settings import TableSettings
 if TYPE_CHECKING:
     from thalweg.tabular import PreparedTable, TableRun
 
-_CHECKPOINT_EVERY = 5  # epochs
-
 
 def train(
+    context: typer.Context,
     file: options.File,
     target: options.Target = None,
     task: options.Task = "auto",
@@ -34,6 +34,12 @@ def train(
     normalise: options.Normalise = None,
     dropout: options.Dropout = None,
     network: options.Network = None,
+    model: options.Model = None,
+    labels: options.Labels = None,
+    resize: options.Resize = None,
+    mode: options.Mode = None,
+    strict: options.Strict = False,
+    standardise: options.Standardise = False,
     loss: options.Loss = None,
     epochs: options.Epochs = options.EPOCHS,
     early_stopping: options.Patience = options.PATIENCE,
@@ -57,7 +63,9 @@ def train(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a network to predict one column of a table from the others.
+    """Train a network to predict one column of a table from the others, or classes of images.
+
+    FILE is a table, or a folder of images (FOLDER/class/...), or a file of images as arrays.
 
     Rows are split in training, validation and test rows (60, 20 and 20 %). The model with the
     lowest validation loss is tested beside simple baselines and saved as DIR/model.safetensors.
@@ -68,6 +76,12 @@ def train(
     Ctrl-C stops training: what was learned so far is tested and saved, and the exit code is 1.
     A second Ctrl-C gives up at once; --resume goes on with either, bit for bit.
     """
+    if holds_images(file):
+        from thalweg.cli.images import train_images
+
+        train_images(file, context.params, given_options(context))
+        return
+    refuse_options(given_options(context), options.OF_IMAGES, "images", f"{file} is a table")
     settings = TableSettings(
         hidden=parse_hidden(hidden), activation=activation, dropout=dropout, epochs=epochs,
         batch_size=batch_size, learning_rate=learning_rate, optimizer=optimizer,
@@ -79,7 +93,7 @@ def train(
     )  # fmt: skip
     settings.check()
     talk = Talk(json=json, quiet=quiet)
-    place = _place(file, out, resume=resume)
+    place = place_of(file, out, resume=resume)
     with claimed(place):
         prepared = _prepared(file, target, task, kind or (), drop or (), categories, seed)
         talk.table(prepared)
@@ -89,6 +103,38 @@ def train(
     talk.results(run, file, place)
     if run.stop_reason == "interrupted":
         raise typer.Exit(1)
+
+
+def holds_images(file: str) -> bool:
+    """Whether images are meant: a folder, or a file of arrays.
+
+    >>> holds_images("iris"), holds_images("digits.npz"), holds_images(".")
+    (False, True, True)
+    """
+    from thalweg.data.image_arrays import is_array_file
+
+    return Path(file).is_dir() or is_array_file(file)
+
+
+def given_options(context: typer.Context) -> frozenset[str]:
+    """The options that the user gave."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return frozenset(name for name, source in sources.items() if source and not _default(source))
+
+
+def _default(source: Any) -> bool:
+    return source.name in {"DEFAULT", "DEFAULT_MAP"}
+
+
+def refuse_options(given: frozenset[str], names: Sequence[str], what: str, fact: str) -> None:
+    """Refuse options that are for something else.
+
+    Raises:
+        SettingError: naming the first of them.
+    """
+    wrong = [name for name in names if name in given]
+    if wrong:
+        raise SettingError(f"--{wrong[0].replace('_', '-')} is for {what}, but {fact}")
 
 
 def parse_hidden(text: str) -> tuple[int, ...]:
@@ -140,7 +186,12 @@ def parse_kinds(given: Sequence[str]) -> dict[str, str]:
     return {column: kind for column, _, kind in pairs}
 
 
-def _place(file: str, out: str | None, *, resume: bool) -> Path:
+def place_of(file: str, out: str | None, *, resume: bool) -> Path:
+    """The folder of a run.
+
+    Raises:
+        SettingError: a run is to be resumed, and its folder is not named.
+    """
     if out is not None:
         return Path(out)
     if resume:
@@ -200,25 +251,14 @@ def _run(
 ) -> TableRun:
     from thalweg.tabular import fit_prepared
 
-    checkpoint = place / CHECKPOINT
-    if not resume:
-        for path in checkpoints(place)[checkpoint.exists() :]:
-            path.unlink()  # of members, which a later --resume would take for this run's
-    try:
-        run = fit_prepared(
+    def fit(checkpoint: Path) -> TableRun:
+        return fit_prepared(
             prepared,
             settings,
             checkpoint=checkpoint,
-            checkpoint_every=_CHECKPOINT_EVERY,
+            checkpoint_every=CHECKPOINT_EVERY,
             resume=resume,
             progress=talk.display(),
         )
-        run.save(place)
-    except KeyboardInterrupt:
-        if checkpoints(place):
-            tell("note", f"to go on, repeat the command with --out {place} --resume")
-        raise
-    if run.stop_reason != "interrupted":
-        for path in checkpoints(place):
-            path.unlink(missing_ok=True)
-    return run
+
+    return kept_run(place, fit, resume=resume)

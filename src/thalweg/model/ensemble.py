@@ -80,6 +80,7 @@ def ensemble(
         first.encoder,
         first.target,
         record,
+        first.images,
     )
 
 
@@ -135,6 +136,7 @@ def _check_agreement(first: Model, other: Model, place: int) -> None:
         "input_shape": (first.input_shape, other.input_shape),
         "dtype": (first.dtype.name, other.dtype.name),
         "single": (first.single, other.single),
+        "images": (first.images, other.images),
     }
     for name, (mine, yours) in pairs.items():
         if mine != yours or _types(mine) != _types(yours):

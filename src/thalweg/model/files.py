@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from thalweg.data.encoding import TableEncoder
+from thalweg.data.image_encoder import ImageEncoder
 from thalweg.data.plain import plain_flag, plain_list, plain_object, plain_text
 from thalweg.data.scaled_target import TargetScale
 from thalweg.data.targets import ClassTarget, NumberTarget, target_from_plain
@@ -54,6 +55,8 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
         "target": model.target.to_plain() if model.target else None,
         "record": dict(model.record),
     }
+    if model.images is not None:
+        document["images"] = model.images.to_plain()
     arrays = prefixed(parameters=model.parameters, states=model.states)
     write_container(path, arrays, document, format=FORMAT, version=VERSION)
 
@@ -110,7 +113,8 @@ def _model(
     function: Network | None,
     path: str | os.PathLike[str],
 ) -> Model:
-    plain = plain_object(dict(document), _KEYS, "model")
+    keys = (*_KEYS, "images") if "images" in document else _KEYS
+    plain = plain_object(dict(document), keys, "model")
     network = network_from_plain(plain["network"], function)
     shape = _shape(plain["input_shape"])
     dtype = DTYPES[plain_text(plain["dtype"], "dtype", ("float32", "float64"))]
@@ -129,6 +133,7 @@ def _model(
         None if plain["encoder"] is None else TableEncoder.from_plain(plain["encoder"]),
         None if plain["target"] is None else target_from_plain(plain["target"]),
         _record(plain["record"]),
+        ImageEncoder.from_plain(plain["images"]) if "images" in plain else None,
     )
     _check_agreement(model, plan.output_shape)
     return model
@@ -138,6 +143,10 @@ def _check_agreement(model: Model, output_shape: Shape) -> None:
     """The parts of a model must fit each other, so that predicting cannot fail later."""
     if model.encoder is not None and (len(model.encoder.feature_names),) != model.input_shape:
         raise DescriptionError("the table encoding does not give the network's inputs")
+    if model.images is not None and model.images.input_shape != model.input_shape:
+        raise DescriptionError("the images do not have the shape of the network's inputs")
+    if model.images is not None and model.encoder is not None:
+        raise DescriptionError("a model takes tables or images, not both")
     wide = output_shape[0] if len(output_shape) == 1 else 0
     if model.classes is not None:
         expected = 2 if model.loss.kind == "binary" and wide <= 1 else wide

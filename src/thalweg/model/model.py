@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from thalweg.data.encoding import TableEncoder
+from thalweg.data.image_encoder import ImageEncoder
 from thalweg.data.scaled_target import TargetScale
 from thalweg.data.table import Note
 from thalweg.data.targets import NumberTarget, Target
 from thalweg.descriptions import Plain
-from thalweg.errors import DataError, DTypeError, ShapeError
+from thalweg.errors import DataError, DTypeError, SettingError, ShapeError
 from thalweg.graph import Array, Shape, Tensor, as_array, constant
 from thalweg.model.forward import Forward, native_forward
 from thalweg.nn.front import check_rows, takes_missing
@@ -46,6 +47,7 @@ class Model:
         target: how the target column was encoded, where the model was trained on a table; or how
             numbers were scaled for training.
         record: how the model was trained (settings, seed, history, scores), as JSON data.
+        images: the size, channels and layout of images, where the model was trained on images.
     """
 
     network: Network
@@ -58,6 +60,7 @@ class Model:
     encoder: TableEncoder | None = None
     target: Target | None = None
     record: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
+    images: ImageEncoder | None = None
 
     def __repr__(self) -> str:
         count = sum(array.size for array in self.parameters.values())
@@ -79,18 +82,26 @@ class Model:
     def _forward(self) -> Forward:
         return native_forward(self.network)
 
-    def inputs(self, x: Any) -> tuple[Array, tuple[Note, ...]]:
+    def inputs(self, x: Any, *, resize: bool = False) -> tuple[Array, tuple[Note, ...]]:
         """Rows as the network takes them, with notes on what a table held.
 
         Args:
             x: an array (N, …); or, for a model trained on a table, a path, a Table, a data frame
-                or a mapping of columns, matched by name.
+                or a mapping of columns, matched by name; or, for a model trained on images, the
+                path of an image file or a list of paths.
+            resize: bring images of another size or mode to the model's.
 
         Raises:
             ColumnError: a column that the model needs is missing.
-            DataError: text where numbers are due, or NaN or infinity.
+            DataError: text where numbers are due, NaN or infinity, or an image of another size.
+            FileError: a file that is damaged or no image.
+            SettingError: ``resize`` where the model was not trained on images.
             ShapeError: rows of another shape than the model was trained on.
         """
+        if self.images is not None:
+            x = self.images.rows(x.numpy() if isinstance(x, Tensor) else x, resize=resize)
+        elif resize:
+            raise SettingError("resize is for models that were trained on images; leave it out")
         if self.encoder is not None and not isinstance(x, (np.ndarray, Tensor, list, tuple)):
             encoded = self.encoder.transform(_as_table(x))
             return encoded.values, encoded.notes
@@ -98,23 +109,24 @@ class Model:
         check_rows(self.network, self.states, rows, self.dtype)
         return rows, ()
 
-    def outputs(self, x: Any) -> Array:
+    def outputs(self, x: Any, *, resize: bool = False) -> Array:
         """The network's raw outputs, (N, …): net inputs of classes, or scaled numbers."""
-        return self._forward(self.parameters, self.states, self.inputs(x)[0])
+        return self._forward(self.parameters, self.states, self.inputs(x, resize=resize)[0])
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any, *, resize: bool = False) -> Array:
         """The predicted class label or value of each row.
 
         Args:
             x: rows, as for :meth:`inputs`.
+            resize: bring images of another size or mode to the model's.
 
         Returns:
             Classification: labels (N,), of the type they had in training; regression: (N,), or
             (N, outputs) where the target had several columns, in the target's own unit.
         """
-        return self.decide(self._predicted(x))
+        return self.decide(self._predicted(x, resize))
 
-    def predict_proba(self, x: Any) -> Array:
+    def predict_proba(self, x: Any, *, resize: bool = False) -> Array:
         """The probability of each class, (N, K), in the order of ``classes``; rows sum to 1.
 
         Raises:
@@ -122,10 +134,10 @@ class Model:
         """
         if self.classes is None:
             raise DataError("predict_proba is for classes; this model predicts numbers: predict(x)")
-        return self.spread(self._predicted(x))
+        return self.spread(self._predicted(x, resize))
 
-    def _predicted(self, x: Any) -> Array:
-        return self.predictions(self.outputs(x))
+    def _predicted(self, x: Any, resize: bool) -> Array:
+        return self.predictions(self.outputs(x, resize=resize))
 
     def predictions(self, outputs: Array) -> Array:
         """Raw outputs as probabilities or numbers, still in the network's shape and unit."""

@@ -22,6 +22,8 @@ def describe(model: Model) -> str:
         columns = ", ".join(model.encoder.columns)
         inputs = len(model.encoder.feature_names)
         lines.append(_entry("columns", f"{columns} ({inputs} inputs in all)"))
+    if model.images is not None:
+        lines.append(_entry("images", str(model.images)))
     lines.append(_entry("predicts", _predicts(model)))
     lines += [_entry(name, text) for name, text in _record_entries(model.record)]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from thalweg.descriptions import flag, option, register, setting
 from thalweg.errors import ShapeError
-from thalweg.graph import Tensor
+from thalweg.graph import Shape, Tensor
 from thalweg.nn.layer import Layer, Scope
 from thalweg.nn.normalisation import (
     channel_layout,
@@ -19,9 +19,82 @@ from thalweg.nn.normalisation import (
 from thalweg.ops.functions import mean, square
 
 
+@dataclass(frozen=True)
+class BatchNormalisation(Layer):
+    """What batch normalisation does, for inputs of any number of axes behind the channels."""
+
+    transparent: ClassVar[bool] = True
+    has_statistics: ClassVar[bool] = True
+
+    eps: float = setting(1e-5, low=0, low_open=True, help="added to the variance")
+    momentum: float = setting(0.1, low=0, high=1, help="share of the batch in the averages")
+    scale: bool = flag(True, help="learn a scale")
+    shift: bool = flag(True, help="learn a shift")
+    running_variance: str = option(
+        "unbiased", options=("unbiased", "biased"), help="divided by n - 1, or by n"
+    )
+    average: str = option(
+        "exponential", options=("exponential", "cumulative"), help="how batches are averaged"
+    )
+
+    @property
+    def removes_bias(self) -> bool:
+        """True: μ contains whatever is added to a whole channel."""
+        return True
+
+    def forward(self, x: Tensor, scope: Scope) -> Tensor:
+        """γ (x - μ) / √(σ² + ε) + β."""
+        layout = self._layout(x)
+        lengths = layout[:1]
+        average, spread = scope.state("mean", lengths), scope.state("variance", lengths, 1.0)
+        if self.average == "cumulative":
+            scope.state("batches", ())
+        if scope.training:
+            centred, variance = self._centred(x, average, spread, scope)
+        else:
+            centred, variance = x - laid_out(average, layout), spread
+        factor = laid_out(inverse_deviation(variance, self.eps), layout)
+        if self.scale:
+            factor = scale_parameter(scope, lengths, layout) * factor
+        result = centred * factor
+        return result + shift_parameter(scope, lengths, layout) if self.shift else result
+
+    def _centred(
+        self, x: Tensor, average: Tensor, spread: Tensor, scope: Scope
+    ) -> tuple[Tensor, Tensor]:
+        """X - μ and σ² of the batch; μ and σ² go into the running averages."""
+        count = x.size // x.shape[1]
+        if count < 2:
+            raise ShapeError(
+                f"{type(self).__name__} needs more than one value of each channel in training, got "
+                f"{x.type}: choose a batch_size that leaves no last batch of one row"
+            )
+        axes = (0, *range(2, x.ndim))
+        found = mean(x, axes)
+        centred = x - laid_out(found, self._layout(x))
+        variance = mean(square(centred), axes)
+        unbiased = count / (count - 1) if self.running_variance == "unbiased" else 1.0
+        share = self._share(scope)
+        scope.update("mean", average + share * (found - average))
+        scope.update("variance", spread + share * (variance * unbiased - spread))
+        return centred, variance
+
+    def _share(self, scope: Scope) -> Any:
+        """What the batch counts in the running averages."""
+        if self.average == "exponential":
+            return self.momentum
+        batches = scope.state("batches", ()) + 1.0
+        scope.update("batches", batches)
+        return 1.0 / batches
+
+    def _layout(self, x: Tensor) -> Shape:
+        """The shape in which one number for each channel meets x."""
+        return channel_layout(x, type(self).__name__)
+
+
 @register("layer", "batch_norm")
 @dataclass(frozen=True)
-class BatchNorm1d(Layer):
+class BatchNorm1d(BatchNormalisation):
     """Batch normalisation: y = γ (x - μ) / √(σ² + ε) + β, with μ and σ² of each feature.
 
     In training μ and σ² are those of the batch, and running averages of them are kept as the
@@ -58,67 +131,3 @@ class BatchNorm1d(Layer):
     >>> sorted(tw.initialise(net, 2))
     ['0.weight', '1.bias', '1.weight']
     """
-
-    transparent: ClassVar[bool] = True
-    has_statistics: ClassVar[bool] = True
-
-    eps: float = setting(1e-5, low=0, low_open=True, help="added to the variance")
-    momentum: float = setting(0.1, low=0, high=1, help="share of the batch in the averages")
-    scale: bool = flag(True, help="learn a scale")
-    shift: bool = flag(True, help="learn a shift")
-    running_variance: str = option(
-        "unbiased", options=("unbiased", "biased"), help="divided by n - 1, or by n"
-    )
-    average: str = option(
-        "exponential", options=("exponential", "cumulative"), help="how batches are averaged"
-    )
-
-    @property
-    def removes_bias(self) -> bool:
-        """True: μ contains whatever is added to a whole channel."""
-        return True
-
-    def forward(self, x: Tensor, scope: Scope) -> Tensor:
-        """γ (x - μ) / √(σ² + ε) + β."""
-        layout = channel_layout(x, "BatchNorm1d")
-        lengths = layout[:1]
-        average, spread = scope.state("mean", lengths), scope.state("variance", lengths, 1.0)
-        if self.average == "cumulative":
-            scope.state("batches", ())
-        if scope.training:
-            centred, variance = self._centred(x, average, spread, scope)
-        else:
-            centred, variance = x - laid_out(average, layout), spread
-        factor = laid_out(inverse_deviation(variance, self.eps), layout)
-        if self.scale:
-            factor = scale_parameter(scope, lengths, layout) * factor
-        result = centred * factor
-        return result + shift_parameter(scope, lengths, layout) if self.shift else result
-
-    def _centred(
-        self, x: Tensor, average: Tensor, spread: Tensor, scope: Scope
-    ) -> tuple[Tensor, Tensor]:
-        """X - μ and σ² of the batch; μ and σ² go into the running averages."""
-        count = x.size // x.shape[1]
-        if count < 2:
-            raise ShapeError(
-                f"BatchNorm1d needs more than one value of each channel in training, got {x.type}: "
-                "choose a batch_size that leaves no last batch of one row"
-            )
-        axes = (0, *range(2, x.ndim))
-        found = mean(x, axes)
-        centred = x - laid_out(found, channel_layout(x, "BatchNorm1d"))
-        variance = mean(square(centred), axes)
-        unbiased = count / (count - 1) if self.running_variance == "unbiased" else 1.0
-        share = self._share(scope)
-        scope.update("mean", average + share * (found - average))
-        scope.update("variance", spread + share * (variance * unbiased - spread))
-        return centred, variance
-
-    def _share(self, scope: Scope) -> Any:
-        """What the batch counts in the running averages."""
-        if self.average == "exponential":
-            return self.momentum
-        batches = scope.state("batches", ()) + 1.0
-        scope.update("batches", batches)
-        return 1.0 / batches

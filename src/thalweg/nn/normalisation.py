@@ -3,7 +3,8 @@
 Symbols: μ mean, σ² variance (divided by the count), ε a small constant that keeps the quotient
 finite, γ and β a learned scale and shift, whose parameters are called ``weight`` and ``bias``.
 These layers may stand before or after an activation; initialisers look past them. The one that
-looks at other rows is :mod:`thalweg.nn.batch_norm`.
+looks at other rows is :mod:`thalweg.nn.batch_norm`; feature maps (N, C, H, W) have more of them in
+:mod:`thalweg.nn.feature_maps`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,13 @@ def channel_layout(x: Tensor, kind: str, least: int = 2) -> Shape:
     return (x.shape[1], *(1,) * (x.ndim - 2))
 
 
+def map_layout(x: Tensor, kind: str) -> Shape:
+    """The shape in which one number for each channel meets feature maps: (C, 1, 1)."""
+    if x.ndim != 4:
+        raise ShapeError(f"{kind} takes feature maps (N, C, H, W), got {x.type}")
+    return x.shape[1], 1, 1
+
+
 # ------------------------------------------------------------------ within each row
 
 
@@ -89,9 +97,7 @@ class LayerNorm(Layer):
         """γ ⊙ (x - μ) / √(σ² + ε) + β."""
         lengths = _trailing(x, self.axes, "LayerNorm")
         axes = tuple(range(-self.axes, 0))
-        centred = x - mean(x, axes, keepdims=True)
-        spread = mean(square(centred), axes, keepdims=True)
-        result = centred * inverse_deviation(spread, self.eps)
+        result = _normalised(x, axes, self.eps)
         if self.scale:
             result = result * scale_parameter(scope, lengths, lengths)
         return result + shift_parameter(scope, lengths, lengths) if self.shift else result
@@ -200,14 +206,51 @@ class GroupNorm(Layer):
 def _normalised_groups(x: Tensor, groups: int, eps: Any) -> Tensor:
     """(x - μ) / √(σ² + ε) with μ and σ² of each row's groups of channels."""
     rows = reshape(x, (x.shape[0], groups, math.prod(x.shape[1:]) // groups))
-    centred = rows - mean(rows, -1, keepdims=True)
-    spread = mean(square(centred), -1, keepdims=True)
-    return reshape(centred * inverse_deviation(spread, eps), x.shape)
+    return reshape(_normalised(rows, (-1,), eps), x.shape)
+
+
+def _normalised(x: Tensor, axes: Shape, eps: Any) -> Tensor:
+    """(x - μ) / √(σ² + ε) with μ and σ² over some axes."""
+    centred = x - mean(x, axes, keepdims=True)
+    return centred * inverse_deviation(mean(square(centred), axes, keepdims=True), eps)
+
+
+@dataclass(frozen=True)
+class InstanceNormalisation(Layer):
+    """What instance normalisation does, for inputs of any number of axes behind the channels."""
+
+    transparent: ClassVar[bool] = True
+
+    eps: float = setting(1e-5, low=0, low_open=True, help="added to the variance")
+    scale: bool = flag(False, help="learn a scale")
+    shift: bool = flag(False, help="learn a shift")
+
+    @property
+    def removes_bias(self) -> bool:
+        """True: μ contains whatever is added to a whole channel."""
+        return True
+
+    def forward(self, x: Tensor, scope: Scope) -> Tensor:
+        """γ (x - μ) / √(σ² + ε) + β."""
+        layout = self._layout(x)
+        if math.prod(x.shape[2:]) < 2:
+            raise ShapeError(
+                f"{type(self).__name__} needs more than one value in each channel of a row, got "
+                f"{x.type}"
+            )
+        result = _normalised(x, tuple(range(2, x.ndim)), self.eps)
+        if self.scale:
+            result = result * scale_parameter(scope, layout[:1], layout)
+        return result + shift_parameter(scope, layout[:1], layout) if self.shift else result
+
+    def _layout(self, x: Tensor) -> Shape:
+        """The shape in which one number for each channel meets x."""
+        return channel_layout(x, type(self).__name__, least=3)
 
 
 @register("layer", "instance_norm")
 @dataclass(frozen=True)
-class InstanceNorm1d(Layer):
+class InstanceNorm1d(InstanceNormalisation):
     """Instance normalisation: y = γ (x - μ) / √(σ² + ε) + β over each row's channel.
 
     It does the same in training and in use. As in PyTorch, γ and β are left out by default.
@@ -231,26 +274,3 @@ class InstanceNorm1d(Layer):
     array([[[-1.,  1.],
             [-1.,  1.]]], dtype=float32)
     """
-
-    transparent: ClassVar[bool] = True
-
-    eps: float = setting(1e-5, low=0, low_open=True, help="added to the variance")
-    scale: bool = flag(False, help="learn a scale")
-    shift: bool = flag(False, help="learn a shift")
-
-    @property
-    def removes_bias(self) -> bool:
-        """True: μ contains whatever is added to a whole channel."""
-        return True
-
-    def forward(self, x: Tensor, scope: Scope) -> Tensor:
-        """γ (x - μ) / √(σ² + ε) + β."""
-        layout = channel_layout(x, "InstanceNorm1d", least=3)
-        if math.prod(x.shape[2:]) < 2:
-            raise ShapeError(
-                f"InstanceNorm1d needs more than one value in each channel of a row, got {x.type}"
-            )
-        result = _normalised_groups(x, x.shape[1], self.eps)
-        if self.scale:
-            result = result * scale_parameter(scope, layout[:1], layout)
-        return result + shift_parameter(scope, layout[:1], layout) if self.shift else result

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from thalweg.graph import Shape, node_flops
+from thalweg.nn.receptive import Receptive
 
 if TYPE_CHECKING:
     from thalweg.nn.layer import Blueprint, Network
 
 
 class Row(NamedTuple):
-    """One layer of a summary; a note says what the numbers do not."""
+    """One layer of a summary; a note says what the numbers do not.
+
+    ``receptive`` is what one output sees of the input image, and how far apart outputs lie in it;
+    None where the layer has no window (:mod:`thalweg.nn.receptive_fields`).
+    """
 
     path: str
     kind: str
@@ -21,6 +26,7 @@ class Row(NamedTuple):
     parameters: int
     flops: int
     note: str = ""
+    receptive: Receptive | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,46 +47,74 @@ class Summary:
     input_shape: Shape
 
     def __repr__(self) -> str:
-        noted = "note" if any(row.note for row in self.rows) else ""
-        header = ("layer", "type", "output shape", "parameters", "FLOP/row", noted)
-        cells = [
-            (
-                row.path or "network",
-                row.kind,
-                _shape(row.output_shape),
-                f"{row.parameters:,}",
-                f"{row.flops:,}",
-                row.note,
-            )
-            for row in self.rows
-        ]
-        cells.insert(0, ("input", "", _shape(self.input_shape), "", "", ""))
-        cells.append(("total", "", "", f"{self.parameters:,}", f"{self.flops:,}", ""))
-        widths = [max(len(row[i]) for row in (header, *cells)) for i in range(len(header))]
-        rule = "  ".join("─" * width for width in widths).rstrip()
-        lines = [_line(row, widths) for row in (header, *cells)]
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        columns = [
+            _Column("layer", [row.path or "network" for row in self.rows], "input", "total"),
+            _Column("type", [row.kind for row in self.rows]),
+            _Column(
+                "output shape", [_shape(row.output_shape) for row in self.rows],
+                _shape(self.input_shape),
+            ),
+            _Column("receptive field", [_extent(row) for row in self.rows]),
+            _Column("jump", [_jump(row) for row in self.rows]),
+            _Column(
+                "parameters", [f"{row.parameters:,}" for row in self.rows], "",
+                f"{self.parameters:,}", is_number=True,
+            ),
+            _Column(
+                "FLOP/row", [f"{row.flops:,}" for row in self.rows], "",
+                f"{self.flops:,}", is_number=True,
+            ),
+            _Column("note", [row.note for row in self.rows]),
+        ]  # fmt: skip
+        shown = [column.lines() for column in columns if any(column.cells) or column.is_number]
+        return "\n".join("  ".join(cells).rstrip() for cells in zip(*shown, strict=True))
+
+
+class _Column(NamedTuple):
+    """A column of the table: its cells, and what stands over and under them."""
+
+    title: str
+    cells: list[str]
+    first: str = ""
+    last: str = ""
+    is_number: bool = False
+
+    def lines(self) -> list[str]:
+        """All lines of one width."""
+        width = max(map(len, (self.title, self.first, *self.cells, self.last)))
+        rule = "─" * width
+        lines = [self.title, rule, self.first, *self.cells, rule, self.last]
+        return [line.rjust(width) if self.is_number else line.ljust(width) for line in lines]
 
 
 def _shape(shape: Shape) -> str:
     return "×".join(map(str, shape)) or "number"
 
 
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    numeric = (3, 4)
-    padded = [
-        cell.rjust(width) if place in numeric else cell.ljust(width)
-        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return "  ".join(padded).rstrip()
+def _extent(row: Row) -> str:
+    return _shape(_axes(row, row.receptive.extent)) if row.receptive else ""
+
+
+def _jump(row: Row) -> str:
+    if row.receptive is None:
+        return ""
+    jumps = _axes(row, row.receptive.stride)
+    return str(jumps[0]) if len(set(jumps)) == 1 else _shape(jumps)
+
+
+def _axes(row: Row, pair: tuple[int, int]) -> Shape:
+    """Of lines (C, L) the columns alone."""
+    return pair[1:] if len(row.output_shape) == 2 else pair
 
 
 def summarise(network: Network, input_shape: int | Shape) -> Summary:
     """The summary of a network for one input row."""
     from thalweg.nn.layer import blueprint, row_shape
+    from thalweg.nn.receptive_fields import receptive_fields
 
     plan = blueprint(network, input_shape)
-    rows = tuple(_rows(plan))
+    fields = receptive_fields(network, {item.path: item for item in plan.applied})
+    rows = tuple(row._replace(receptive=fields.get(row.path)) for row in _rows(plan))
     total = sum(math.prod(parameter.shape) for parameter in plan.parameters.values())
     return Summary(rows, total, plan.graph.flops, row_shape(input_shape))
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from thalweg.graph import Tensor, labelled
 from thalweg.nn.augmentation import Augmented
-from thalweg.nn.layer import evaluate
+from thalweg.nn.augmenting.placing import split_readers
+from thalweg.nn.layer import Network, evaluate
 from thalweg.ops.functions import astype, fold_in, where
 from thalweg.optim.accumulation import Group
 from thalweg.optim.optimizers import Moment
@@ -75,12 +76,11 @@ class Learner:
         recipe = self.recipe
         dtype = next(iter(stage.parameters.values())).dtype
         x = astype(batch.x, dtype)
-        augment = recipe.augmentation
-        changed = augment(x, fold_in(key, _AUGMENTATION)) if augment else Augmented(x)
+        changed, network = self._augmented(x, states, key)
 
         def risk(trained: Tensors) -> tuple[Tensor, tuple[Tensor, Tensors]]:
             result = evaluate(
-                recipe.network, {**stage.parameters, **trained}, changed.x, states=states,
+                network, {**stage.parameters, **trained}, changed.x, states=states,
                 training=True, key=key, frozen=recipe.frozen,
             )  # fmt: skip
             with labelled(layer="loss"):
@@ -90,6 +90,16 @@ class Learner:
             return total, (loss, result.states)
 
         return risk
+
+    def _augmented(self, x: Tensor, states: Tensors, key: Tensor) -> tuple[Augmented, Network]:
+        """The changed batch, and the layers that take it."""
+        augment, network = self.recipe.augmentation, self.recipe.network
+        if augment is None:
+            return Augmented(x), network
+        reader, rest = split_readers(network)
+        images = evaluate(reader, {}, x, states=states).output
+        with labelled(layer="augmentation"):
+            return augment(images, fold_in(key, _AUGMENTATION)), rest
 
     def update(
         self, stage: Stage, gradients: Tensors, batch: Given, group: Group | None

@@ -9,14 +9,14 @@ import numpy as np
 
 from thalweg.errors import DataError, SettingError, ShapeError
 from thalweg.graph import Array, Shape, as_dtype
-from thalweg.model.model import Model, numeric_rows
+from thalweg.model.model import Model
 from thalweg.nn.layer import Network
 from thalweg.training.beginning import beginning, whole_number
-from thalweg.training.job import Rows
+from thalweg.training.job import Chosen, Rows
 from thalweg.training.learning import check_rows, front_takes_missing, learn_states
 from thalweg.training.target_scaling import scaled, unscaled
 from thalweg.training.targets import TargetCode, fit_targets
-from thalweg.training.validation import hold_out, row_weights, with_class_weights
+from thalweg.training.validation import hold_out, input_rows, row_weights, with_class_weights
 
 _DEFAULT_BATCH = 128
 
@@ -68,7 +68,7 @@ def problem(
     kind = float_dtype(dtype)
     whole_number("seed", seed, 0)
     missing = front_takes_missing(network)
-    inputs = numeric_rows(x, missing=missing)
+    inputs = input_rows(x, missing=missing)
     targets = np.asarray(y)
     _check_rows(inputs, targets)
     begin = beginning(network, inputs.shape[1:], seed, kind, start)
@@ -114,7 +114,7 @@ def rows_of_a_batch(wanted: int | None, rows: int) -> int:
     return size
 
 
-def _check_rows(inputs: Array, targets: Array) -> None:
+def _check_rows(inputs: Array | Chosen, targets: Array) -> None:
     rows = len(targets) if targets.ndim else 0
     if len(inputs) != rows:
         raise ShapeError(f"x has {len(inputs)} rows, y has {rows}")

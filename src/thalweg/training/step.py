@@ -19,7 +19,7 @@ from thalweg.graph import (
     labelled,
     trace_flat,
 )
-from thalweg.ops.functions import fold_in
+from thalweg.ops.functions import astype, fold_in
 from thalweg.optim.accumulation import group_of
 from thalweg.optim.optimizers import Moment
 from thalweg.training.learner import Given, Learner, Stage, nested_slots
@@ -183,11 +183,12 @@ class StepGraph:
 
 
 def nonfinite_probe(tensors: list[Tensor]) -> Tensor:
-    """Σ 0·x over all elements of all tensors: 0 when all are finite, else NaN."""
+    """Σ 0·x over all elements of all tensors, in the first one's type: 0 when finite, else NaN."""
+    kind = tensors[0].dtype
     with labelled("probe", "update"):
-        total = as_tensor(np.zeros((), tensors[0].dtype))
+        total = as_tensor(np.zeros((), kind))
         for tensor in tensors:
-            total = total + (tensor * 0.0).sum()
+            total = total + astype((tensor * 0.0).sum(), kind)
         return total
 
 

@@ -132,7 +132,7 @@ def _part(rows: Rows, places: Array) -> Rows:
 def _own_validation(given: Sequence[Any], code: TargetCode, shape: Shape, missing: bool) -> Rows:
     if len(given) not in {2, 3}:
         raise SettingError(f"validation takes (x, y) or (x, y, weights), got {len(given)} parts")
-    x = numeric_rows(given[0], shape, "validation x", missing=missing)
+    x = input_rows(given[0], shape, "validation x", missing=missing)
     y = code.encode(given[1], "validation y")
     if len(x) != len(y) or not len(x):
         raise ShapeError(f"validation x has {len(x)} rows, y has {len(y)}; both need the same, ≥ 1")
@@ -140,6 +140,19 @@ def _own_validation(given: Sequence[Any], code: TargetCode, shape: Shape, missin
     if len(given) == 3:
         weights = row_weights(given[2], len(x), code.dtype, "validation weights")
     return Rows(x, y, weights)
+
+
+def input_rows(
+    x: Any, shape: Shape | None = None, name: str = "x", *, missing: bool = False
+) -> Array | Chosen:
+    """Rows of inputs, checked; chosen rows of an array that stays where it is are left there.
+
+    Raises:
+        DataError, ShapeError: as :func:`numeric_rows`.
+    """
+    if isinstance(x, Chosen):
+        return Chosen(numeric_rows(x.base, shape, name, missing=missing), x.places)
+    return numeric_rows(x, shape, name, missing=missing)
 
 
 def validator(code: TargetCode, rows: Rows) -> Callable[[Array], dict[str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from thalweg.bench.cases import Case
 from thalweg.bench.problem import Problem
 
 
@@ -38,6 +39,7 @@ class Peer:
         title: for tables.
         packages: what must be installed; versions are printed.
         variants: ways that a user may choose among; the fastest is measured.
+        image_variants: the same for images; none where it does not train them.
         note: how it is used, for the report.
     """
 
@@ -45,7 +47,12 @@ class Peer:
     title: str
     packages: tuple[str, ...]
     variants: tuple[str, ...] = ("",)
+    image_variants: tuple[str, ...] = ("",)
     note: str = ""
+
+    def ways(self, case: Case) -> tuple[str, ...]:
+        """The variants for a case; none where the library cannot train it."""
+        return self.image_variants if case.form else self.variants
 
     def different(self, outputs: int) -> str:
         """Why the losses cannot equal the others', by the number of outputs; empty if they can."""

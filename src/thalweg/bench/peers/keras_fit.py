@@ -16,9 +16,11 @@ class Keras(Peer):
     title = "Keras"
     packages = ("keras", "jax")
     variants = ("1 step a call", "16 steps a call")
+    image_variants = ()
     note = (
         "`fit` on arrays in memory, JAX backend, jit; the faster of 1 and 16 steps a call; its "
-        "Adam adds ε before the correction of the second moment, so losses agree less closely"
+        "Adam adds ε before the correction of the second moment, so losses agree less closely; "
+        "not for images, where its convolutions would be JAX's"
     )
 
     def environment(self, threads: int) -> dict[str, str]:

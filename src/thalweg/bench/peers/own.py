@@ -9,7 +9,7 @@ from typing import Any
 
 import thalweg as tw
 from thalweg.bench.peers.base import Peer, Trained, floats
-from thalweg.bench.problem import LEARNING_RATE, Problem, network
+from thalweg.bench.problem import LEARNING_RATE, Problem, network, starting_weights
 from thalweg.training.backends import BACKENDS
 
 
@@ -48,6 +48,8 @@ class OwnSession:
     def __init__(self, problem: Problem, backend: str, threads: int) -> None:
         self.problem = problem
         self.options: dict[str, Any] = {"backend": backend}
+        if problem.case.form:
+            self.options["start"] = starting_weights(problem)
         if "threads" in inspect.signature(tw.fit).parameters:
             self.options["threads"] = threads
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from thalweg.bench.peers.base import Peer, Trained
+from thalweg.bench.peers.torch_images import image_modules, torch_layout
 from thalweg.bench.problem import LEARNING_RATE, Problem
 
 
@@ -17,7 +18,11 @@ class PyTorch(Peer):
     title = "PyTorch"
     packages = ("torch",)
     variants = ("fused", "foreach", "plain")
-    note = "eager, slices of tensors in memory, the fastest of Adam fused, foreach and plain"
+    image_variants = ("fused", "fused, channels last")
+    note = (
+        "eager, slices of tensors in memory, the fastest of Adam fused, foreach and plain; for "
+        "images fused, and the faster of both memory formats"
+    )
 
     def load(self, threads: int) -> None:
         """Import PyTorch, set its threads."""
@@ -34,6 +39,8 @@ def torch_network(problem: Problem) -> Any:
     """The network with the problem's starting weights, not yet loaded."""
     from torch import nn  # pyright: ignore[reportMissingImports]
 
+    if problem.case.architecture is not None:
+        return image_modules(problem.case.architecture.parts)
     layers: list[Any] = []
     for before, after in itertools.pairwise(problem.case.widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
@@ -52,14 +59,18 @@ class EagerSession:
         import torch  # pyright: ignore[reportMissingImports]
 
         self.problem = problem
-        self.network = torch_network(problem)
+        self.network: Any = torch_network(problem)
         self.x, self.y = torch.from_numpy(problem.x), torch.from_numpy(problem.y)
         self.loss: Any = torch.nn.functional.cross_entropy
+        form, _, order = variant.partition(", ")
+        if order == "channels last":
+            self.network = self.network.to(memory_format=torch.channels_last)
+            self.x = self.x.to(memory_format=torch.channels_last)
         self._form: dict[str, bool] = {
             "fused": {"fused": True},
             "foreach": {"foreach": True},
             "plain": {"foreach": False, "fused": False},
-        }[variant]
+        }[form]
         self.optimizer: Any = None
         self.reset()
 
@@ -67,10 +78,10 @@ class EagerSession:
         """Back to the starting weights and moments."""
         import torch  # pyright: ignore[reportMissingImports]
 
+        given = [torch_layout(part) for parts in self.problem.weights for part in parts]
         with torch.no_grad():
-            for layer, (weight, bias) in zip(self.network[::2], self.problem.weights, strict=True):
-                layer.weight.copy_(torch.from_numpy(weight.T))
-                layer.bias.copy_(torch.from_numpy(bias))
+            for parameter, value in zip(self.network.parameters(), given, strict=True):
+                parameter.copy_(torch.from_numpy(value))
         parameters = self.network.parameters()
         self.optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE, **self._form)
 

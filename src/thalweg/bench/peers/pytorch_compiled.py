@@ -17,9 +17,11 @@ class CompiledPyTorch(Peer):
     title = "PyTorch compiled"
     packages = ("torch",)
     variants = ("module", "functional")
+    image_variants = ("module", "module, channels last")
     note = (
         "torch.compile; the faster of (module) a compiled network with fused Adam and "
-        "(functional) gradient and Adam written as functions, compiled as one graph"
+        "(functional) gradient and Adam written as functions, compiled as one graph; for images "
+        "the module in the faster of both memory formats"
     )
 
     def load(self, threads: int) -> None:
@@ -30,7 +32,9 @@ class CompiledPyTorch(Peer):
 
     def open(self, problem: Problem, variant: str, threads: int) -> Any:
         """Build the network."""
-        return ModuleSession(problem) if variant == "module" else FunctionSession(problem)
+        if variant == "functional":
+            return FunctionSession(problem)
+        return ModuleSession(problem, variant.replace("module", "fused"))
 
 
 class ModuleSession(EagerSession):
@@ -38,10 +42,11 @@ class ModuleSession(EagerSession):
 
     Args:
         problem: rows and starting weights.
+        variant: form of Adam, memory format.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem, "fused")
+    def __init__(self, problem: Problem, variant: str = "fused") -> None:
+        super().__init__(problem, variant)
         import torch  # pyright: ignore[reportMissingImports]
 
         network, loss = self.network, self.loss

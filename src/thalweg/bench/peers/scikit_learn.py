@@ -16,9 +16,11 @@ class ScikitLearn(Peer):
     name = "sklearn"
     title = "scikit-learn"
     packages = ("scikit-learn",)
+    image_variants = ()
     note = (
         "`MLPClassifier.fit`, same batches, no penalty, no shuffling; its Adam adds ε before the "
-        "correction of the second moment, so losses agree less closely"
+        "correction of the second moment, so losses agree less closely; it "
+        "has no convolutions"
     )
 
     def different(self, outputs: int) -> str:

@@ -172,11 +172,14 @@ def _from_float(f: Function, x: Value, source: np.dtype[Any], target: np.dtype[A
     wanted = element(target)
     if target.kind == "f":
         return f.convert("fptrunc" if target.itemsize < source.itemsize else "fpext", x, wanted)
-    from thalweg.compiler.native.text import suffix
-
-    type_ = like(x.type, wanted)
-    name = "fptosi.sat" if target.kind == "i" else "fptoui.sat"
-    return f.intrinsic(name, type_, x, overloads=f"{suffix(type_)}.{suffix(x.type)}")
+    info = np.iinfo(target)
+    low, beyond = number(x.type, float(info.min)), number(x.type, float(info.max + 1))
+    over = f.compare("fcmp oge", x, beyond)
+    inside = f.select(f.compare("fcmp oge", x, low), x, low)  # NaN becomes the least
+    inside = f.select(over, low, inside)
+    found = f.convert("fptosi" if target.kind == "i" else "fptoui", inside, wanted)
+    found = f.select(over, number(found.type, info.max), found)
+    return f.select(f.compare("fcmp uno", x, x), number(found.type, 0), found)
 
 
 _WRITERS: dict[str, Callable[[Operation], Value]] = {

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from thalweg.compiler.native.lanes import element, memory_element
+from thalweg.compiler.native.lanes import element, is_known, memory_element
 from thalweg.compiler.native.memory import mask_below, read, write
 from thalweg.compiler.native.taps import Taps, meetings, tables
 from thalweg.compiler.native.text import (
@@ -30,6 +30,9 @@ from thalweg.compiler.passes.views import dense
 from thalweg.ops.convolution import form_of_node
 
 _MOST_INPUTS, _MOST_MAPS = 12, 12
+
+_UNROLLED = 4
+"""Vectors of rows up to which a place is written out."""
 
 
 class Block(NamedTuple):
@@ -223,7 +226,10 @@ class _Weights:
         f, rows = self.f, self.form.rows
         step = 1 if self.along_maps else self.lanes
         whole = rows // step * step
-        if whole:
+        if not self.along_maps and whole <= _UNROLLED * step:
+            for row in range(0, whole, step):
+                sums = self._turn(inputs, result, number(I64, row), sums, inside, None)
+        elif whole:
             with f.loop(number(I64, 0), number(I64, whole), step, sums) as loop:
                 loop.next(self._turn(inputs, result, loop.index, loop.values, inside, None))
             sums = loop.results
@@ -259,7 +265,9 @@ class _Weights:
         """An input in all lanes; zeros where it lies outside."""
         f, dtype = self.f, self.node.dtype
         offset = self._times(row, self.x.strides[3])
-        address = f.emit(POINTER, f"getelementptr {self.type}, {pointer}, {offset}")
+        address = pointer
+        if offset.text != "0":
+            address = f.emit(POINTER, f"getelementptr {self.type}, {pointer}, {offset}")
         if self.along_maps:
             if ok is not None:
                 address = f.emit(POINTER, f"select {ok}, {address}, ptr {self._nothing().text}")
@@ -324,6 +332,8 @@ class _Weights:
         self.f.store(value, address, self.lanes * self.node.dtype.itemsize)
 
     def _times(self, index: Value, stride: int) -> Value:
+        if is_known(index):
+            return number(I64, int(index.text) * stride)
         return self.f.binary("mul nsw", index, number(I64, stride))
 
 

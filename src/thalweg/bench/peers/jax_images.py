@@ -1,0 +1,91 @@
+"""An architecture as a function of JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from thalweg.bench.architectures import (
+    EPSILON,
+    Average,
+    Convolution,
+    Dense,
+    Flatten,
+    Norm,
+    Part,
+    Pool,
+    ReLU,
+    Residual,
+)
+
+
+def image_function(parts: Sequence[Part], order: str) -> Callable[[Any, Any], Any]:
+    """The network as a function of its weights and images.
+
+    Args:
+        parts: the network.
+        order: of the images' axes, ``NHWC`` or ``NCHW``.
+    """
+
+    def network(weights: Any, x: Any) -> Any:
+        return _evaluate(parts, x, iter(weights), order)
+
+    return network
+
+
+def _evaluate(parts: Sequence[Part], x: Any, weights: Iterator[Any], order: str) -> Any:
+    for part in parts:
+        if isinstance(part, Residual):
+            body = _evaluate(part.body, x, weights, order)
+            x = body + _evaluate(part.shortcut, x, weights, order)
+        else:
+            x = _apply(part, x, weights, order)
+    return x
+
+
+def _apply(part: Part, x: Any, weights: Iterator[Any], order: str) -> Any:
+    import jax  # pyright: ignore[reportMissingImports]
+
+    height, width = order.index("H"), order.index("W")
+    match part:
+        case Convolution():
+            return _convolve(part, x, next(weights), order)
+        case Dense():
+            weight, bias = next(weights)
+            return x @ weight + bias
+        case Norm():
+            return _normalise(x, *next(weights), order)
+        case Pool(taps):
+            window = [taps if axis in "HW" else 1 for axis in order]
+            least = -jax.numpy.inf
+            return jax.lax.reduce_window(x, least, jax.lax.max, window, window, "VALID")
+        case ReLU():
+            return jax.nn.relu(x)
+        case Flatten():
+            first = x.transpose(0, 3, 1, 2) if order == "NHWC" else x
+            return first.reshape(len(x), -1)
+        case Average():
+            return x.mean(axis=(height, width))
+
+
+def _convolve(part: Convolution, x: Any, weights: Any, order: str) -> Any:
+    import jax  # pyright: ignore[reportMissingImports]
+
+    edges = [(part.padding, part.padding)] * 2
+    z = jax.lax.conv_general_dilated(
+        x, weights[0], (part.stride,) * 2, edges, dimension_numbers=(order, "HWIO", order)
+    )
+    return z + _along(weights[1], order) if part.bias else z
+
+
+def _normalise(x: Any, factor: Any, term: Any, order: str) -> Any:
+    import jax  # pyright: ignore[reportMissingImports]
+
+    axes = tuple(order.index(axis) for axis in "NHW")
+    mean = x.mean(axis=axes, keepdims=True)
+    scale = jax.lax.rsqrt(x.var(axis=axes, keepdims=True) + EPSILON)
+    return (x - mean) * (scale * _along(factor, order)) + _along(term, order)
+
+
+def _along(values: Any, order: str) -> Any:
+    return values if order == "NHWC" else values[:, None, None]
