@@ -34,6 +34,27 @@ def test_numbers_come_as_json_and_a_picture_in_a_file(thalweg, csv):
     assert Path("test.png").read_bytes().startswith(b"\x89PNG")
 
 
+def losses(thalweg, file, *words):
+    done = thalweg("lr-find", file, "--target", "sold", "--steps", 10, "--json", *words)
+    assert done.code == 0, done.err
+    return json.loads(done.out)["losses"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--normalise", "layer_norm"),
+        ("--initialiser", "he(distribution=uniform)"),
+        ("--network", "sequential(linear(3), tanh, linear(2))"),
+        ("--loss", "binary_cross_entropy"),
+        ("--penalty", "l2(1000)"),
+        ("--categories", "embedding"),
+    ],
+)
+def test_the_network_and_the_loss_are_those_of_training(thalweg, csv, words):
+    assert losses(thalweg, csv(), *words) != losses(thalweg, csv())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -41,6 +62,8 @@ def test_numbers_come_as_json_and_a_picture_in_a_file(thalweg, csv):
         (["--steps", 3], "steps = 3 is outside its range"),
         (["--out", "no/such.png"], "the folder no does not exist; make it"),
         (["--out", "test.txt"], "must end in .svg, .png or .pdf"),
+        (["--optimizer", "lbfgs"], "L-BFGS has no rate to look for"),
+        (["--loss", "squared_error"], "is for numbers, but this is a classification"),
         (["--hidden", "x"], "--hidden takes whole numbers"),
     ],
 )

@@ -196,6 +196,7 @@ def test_sources_that_are_none(tmp_path, rng):
         ((x, y), {"size": (2, 2)}, SettingError, "are for folders"),
         ((x, y), {"layout": "channels_last", "fractions": (1, 1, 1)}, SettingError, "fractions"),
         ((x, y), {"seed": -1}, SettingError, "seed"),
+        ((x, y), {"layout": "nhwc"}, SettingError, "layout = 'nhwc' is not one of auto"),
         (x.astype(str), {"labels": y}, DataError, "images are numbers"),
         (tmp_path / "no", {}, FileError, "no file or folder"),
         (__file__, {}, FileError, "is no folder of images"),

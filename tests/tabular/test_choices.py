@@ -66,6 +66,26 @@ def test_every_normalisation_gives_a_network(name):
     assert name in [tw.descriptions.name_of(layer) for layer in network]
 
 
+def test_a_normalisation_goes_around_the_hidden_layer_with_its_settings():
+    settings = TableSettings(hidden=(4,), dropout=0.0, normalise="spectral_norm(iterations=2)")
+    assert settings.network(2, 100)[0] == tw.SpectralNorm(tw.Linear(4), iterations=2)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["weight_norm(linear(64))", "spectral_norm(inner=linear(4))", tw.WeightNorm(tw.Linear(64))],
+)
+def test_a_normalisation_takes_no_other_layer_than_the_hidden_one(given):
+    with pytest.raises(SettingError, match="goes around each hidden layer and takes no other"):
+        TableSettings(normalise=given).check()
+
+
+@pytest.mark.parametrize("given", ["relu", "dropout(0.5)", "linear(5)", "instance_norm", "3"])
+def test_only_normalisations_are_normalisations(given):
+    with pytest.raises(SettingError, match="unknown normalisation .* Known: layer_norm, rms_norm"):
+        TableSettings(normalise=given).check()
+
+
 def test_lbfgs_takes_all_rows_and_leaves_nothing_out():
     settings = TableSettings(optimizer="lbfgs")
     assert settings.batch(10_000) == 10_000

@@ -56,6 +56,22 @@ def test_what_is_given_is_taken():
     assert TableSettings(activation=gelu).network(2, 10)[1] is gelu
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "rate"),
+    [
+        ("adam(cosine(0.1))", 0.1),
+        ("adam(0.1)", "cosine(0.1)"),
+        ("decoupled_decay(sgd(0.1))", 0.1),
+        (tw.SGD(tw.Cosine(0.1)), 0.1),
+        (tw.DecoupledDecay(tw.SGD(tw.Cosine(0.1))), tw.Cosine(0.2)),
+    ],
+)
+def test_a_rate_that_is_given_twice_is_refused(optimizer, rate):
+    settings = TableSettings(optimizer=optimizer, learning_rate=rate)
+    with pytest.raises(SettingError, match=r"learning_rate .*0\.[12].* leave one of them out"):
+        settings.check()
+
+
 @pytest.mark.parametrize("name", [*activation_names(), "sigmoid"])
 def test_every_activation_gives_a_network(name):
     network = TableSettings(hidden=(4,), activation=name).network(2, 100)

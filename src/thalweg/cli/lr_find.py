@@ -34,11 +34,17 @@ def lr_find(
     task: options.Task = "auto",
     kind: options.Kinds = None,
     drop: options.Drop = None,
+    categories: options.Categories = "one_hot",
     hidden: options.Hidden = options.HIDDEN,
     activation: options.Activation = options.ACTIVATION,
+    initialiser: options.Initialiser = None,
+    normalise: options.Normalise = None,
     dropout: options.Dropout = None,
+    network: options.Network = None,
+    loss: options.Loss = None,
     batch_size: options.BatchSize = None,
     optimizer: options.Optimizer = options.OPTIMIZER,
+    penalty: options.Penalty = None,
     clip: options.Clip = None,
     seed: options.Seed = 0,
     low: Low = 1e-7,
@@ -56,9 +62,14 @@ def lr_find(
     settings = TableSettings(
         hidden=parse_hidden(hidden),
         activation=activation,
+        initialiser=initialiser,
+        normalise=normalise,
         dropout=dropout,
+        structure=network,
+        loss=loss,
         batch_size=batch_size,
         optimizer=optimizer,
+        penalty=penalty,
         clip=clip,
         seed=seed,
     )
@@ -74,6 +85,7 @@ def lr_find(
         task=wanted,
         kinds=parse_kinds(kind or ()),
         drop=drop or (),
+        categories=categories,
         seed=seed,
     )
     found = _tested(prepared, settings, low, high, steps)
@@ -110,20 +122,23 @@ def _check_picture(out: str | None) -> None:
 def _tested(
     prepared: PreparedTable, settings: TableSettings, low: float, high: float, steps: int
 ) -> LearningRateTest:
+    from thalweg.tabular.fitting import table_network, table_targets
     from thalweg.training.range_test import lr_find as find
 
     train = prepared.split.train
     count = len(train)
     return find(
-        settings.network(prepared.outputs, count),
+        table_network(prepared, settings),
         prepared.x[train],
-        prepared.y[train],
+        table_targets(prepared, settings)[train],
         low=low,
         high=high,
         steps=steps,
-        loss="cross_entropy" if prepared.task == "classification" else "squared_error",
+        loss=settings.objective(prepared.task),
+        classes=range(prepared.outputs) if prepared.task == "classification" else None,
         optimizer=settings.rule(count),
         batch_size=settings.batch(count),
+        penalty=settings.weight_penalty(prepared.task),
         clip=settings.clip,
         seed=settings.seed,
     )

@@ -13,6 +13,7 @@ from thalweg.data.builtin import BUILTIN_NAMES
 from thalweg.data.encoding import CATEGORIES
 from thalweg.data.images import MODES
 from thalweg.descriptions import members
+from thalweg.models import MODELS
 from thalweg.tabular.choices import normalisation_names
 from thalweg.tabular.settings import ENSEMBLES, TableSettings, activation_names
 from thalweg.training.finishing import STATISTICS
@@ -132,7 +133,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="Of images: a named network; lenet5 by default.",
+        help=f"Named network: {', '.join(MODELS)}, as in resnet(blocks=3); lenet5 by default.",
         rich_help_panel=_IMAGES,
     ),
 ]
@@ -187,13 +188,20 @@ Loss = Annotated[
         "error for numbers.",
     ),
 ]
-Epochs = Annotated[int, _option("--epochs", "Passes over the training rows at most.", "N")]
+Epochs = Annotated[
+    int,
+    _option(
+        "--epochs",
+        "Passes over the training rows at most; of images 20 to 100, by their number.",
+        "N",
+    ),
+]
 Patience = Annotated[
     int,
     _option(
         "--early-stopping",
         "Stop after so many epochs without a lower validation loss; 0 never stops, and "
-        "keeps the best epoch.",
+        "keeps the best epoch. Of images 10 by default.",
         "EPOCHS",
     ),
 ]
@@ -221,7 +229,7 @@ Penalty = Annotated[
     _option(
         "--penalty",
         f"On the weights: {_names('penalty')}; a number is the factor of l2, 0 for none; by "
-        "default 0.002 for classes, 0.0005 for numbers.",
+        "default 0.002 for classes, 0.0005 for numbers and for images.",
         _NUMBER,
     ),
 ]

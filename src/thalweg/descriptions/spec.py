@@ -45,12 +45,13 @@ _COMPARED = (bool, int, float, str, tuple, list, dict, np.number, Description, t
 _Field = dataclasses.Field[Any]
 
 
-def parse_spec(family: str, text: str) -> Any:
+def parse_spec(family: str, text: str, **fields: Any) -> Any:
     """The description that a text names.
 
     Args:
         family: ``layer``, ``optimizer``, ``schedule``, …
         text: such as ``adam`` or ``adam(learning_rate=cosine(0.1), beta2=0.99)``.
+        fields: values of fields that the text leaves out.
 
     Raises:
         SettingError: what is wrong, at which character, and the nearest name.
@@ -67,7 +68,7 @@ def parse_spec(family: str, text: str) -> Any:
     if family not in FAMILIES:
         known = ", ".join(sorted(FAMILIES))
         raise DescriptionError(f"there is no family {family!r}; known: {known}")
-    return _Builder(text).description(family, parse(text))
+    return _Builder(text).description(family, parse(text), fields)
 
 
 def number_or_spec(family: str, text: str) -> Any:
@@ -89,8 +90,10 @@ class _Builder:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def description(self, family: str, node: Node) -> Any:
-        """The description of a family that a node stands for."""
+    def description(
+        self, family: str, node: Node, fields: typing.Mapping[str, Any] | None = None
+    ) -> Any:
+        """The description of a family that a node stands for, with more fields of it."""
         if isinstance(node, Word):
             node = Call(node.value, (), {}, {}, node.place)
         if not isinstance(node, Call):
@@ -104,7 +107,7 @@ class _Builder:
         taken = {field.name: field for field in dataclasses.fields(cls) if field.init}
         given = self._arguments(family, node, taken)
         values = {name: self._field(cls, taken[name], item) for name, item in given.items()}
-        return self._made(family, node, values, given)
+        return self._made(family, node, {**(fields or {}), **values}, given)
 
     def _arguments(self, family: str, node: Call, taken: dict[str, _Field]) -> dict[str, Node]:
         """The arguments of a call by the fields that they are for."""

@@ -19,12 +19,13 @@ from thalweg.data.images import Watch
 from thalweg.data.splits import Split, split_notes, split_rows
 from thalweg.data.table import Note, plural
 from thalweg.errors import DataError, FileError, SettingError, ShapeError
-from thalweg.nn.image_input import ImageInput, find_layout
+from thalweg.nn.image_input import LAYOUTS, ImageInput, find_layout
 
 FRACTIONS = (0.6, 0.2, 0.2)
 """Shares of the images for training, validation and test."""
 
 _WHITES = (1.0, 255.0, 65535.0)
+"""Largest values of usual pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +160,8 @@ def _no_resizing(size: Any, mode: Any) -> None:
 
 def _encoded(x: NDArray[Any], layout: str) -> tuple[NDArray[Any], ImageEncoder, tuple[Note, ...]]:
     """The images with an axis for channels, and what they are."""
+    if layout not in LAYOUTS:
+        raise SettingError(f"layout = {layout!r} is not one of {', '.join(LAYOUTS)}")
     if x.dtype.kind not in "biuf":
         raise DataError(f"images are numbers, got an array of {x.dtype.name}")
     if x.ndim not in {3, 4}:

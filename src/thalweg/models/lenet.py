@@ -56,8 +56,9 @@ def lenet5_1998(
     """LeNet-5 as it was published: scaled tanh, trainable subsampling, table I, Gaussian outputs.
 
     The output is minus the squared distance to each class's prototype, so that cross entropy
-    applies; the publication's loss is ``tw.MaximumAPosteriori``. With fixed prototypes and one
-    channel it has 60,000 parameters, weights drawn from U(-2.4 / M, 2.4 / M).
+    applies; the publication's loss, ``tw.MaximumAPosteriori``, trains fixed prototypes better. With
+    fixed prototypes and one channel it has 60,000 parameters, weights drawn from
+    U(-2.4 / M, 2.4 / M).
 
     Args:
         classes: number of outputs.

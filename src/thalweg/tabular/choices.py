@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from thalweg.data.table import nearest
-from thalweg.descriptions import constraints, make, members
+from thalweg.descriptions import constraints, members
+from thalweg.descriptions.families import is_required
 from thalweg.descriptions.spec import number_or_spec, parse_spec
 from thalweg.descriptions.syntax import Call, Items, Mapping, Node, Number, Word, parse
 from thalweg.errors import SettingError
@@ -81,13 +82,8 @@ def read_activation(value: str | Layer) -> Layer:
     if isinstance(value, Layer):
         return value
     text = ALIASES.get(value, value)
-    known = activation_names()
     node = _naming("activation", lambda: parse(text))
-    name = node.name if isinstance(node, Call) else str(getattr(node, "value", value))
-    if not isinstance(node, (Word, Call)) or name not in known:
-        near = nearest(name, known)
-        hint = f"; did you mean {near!r}?" if near else "."
-        raise SettingError(f"unknown activation {name!r}{hint} Known: {', '.join(known)}")
+    _known(node, text, "activation", activation_names())
     return read("activation", "layer", text)
 
 
@@ -97,7 +93,11 @@ def hidden_layer(features: int, start: Any, normalise: str | Layer | None) -> tu
     Args:
         features: its width.
         start: initialiser of its weights, or None for the default.
-        normalise: a layer that follows it, or the name of one that wraps it (``weight_norm``).
+        normalise: a layer that follows it, or the text of a normalisation, which may be one that
+            wraps it (``weight_norm``).
+
+    Raises:
+        SettingError: text that names no normalisation, or a layer to wrap beside the hidden one.
 
     >>> [type(layer).__name__ for layer in hidden_layer(4, None, "layer_norm")]
     ['Linear', 'LayerNorm']
@@ -105,22 +105,46 @@ def hidden_layer(features: int, start: Any, normalise: str | Layer | None) -> tu
     linear = Linear(features) if start is None else Linear(features, weight=start)
     if normalise is None:
         return (linear,)
-    wrapped = _wrapping(normalise) if isinstance(normalise, str) else None
-    if wrapped is not None:
-        return (make("layer", str(normalise), **{wrapped: linear}),)
-    return linear, read("normalise", "layer", normalise)
+    if isinstance(normalise, Layer):
+        if _wrapped_field(type(normalise)) is not None:
+            _refuse_wrapped(type(normalise).__name__)
+        return linear, normalise
+    node = _naming("normalise", lambda: parse(normalise))
+    name = _known(node, normalise, "normalisation", normalisation_names())
+    wrapped = _wrapped_field(members("layer")[name])
+    if wrapped is None:
+        return linear, read("normalise", "layer", normalise)
+    if isinstance(node, Call) and (node.positional or wrapped in node.named):
+        _refuse_wrapped(name)
+    return (_naming("normalise", lambda: parse_spec("layer", normalise, **{wrapped: linear})),)
 
 
-def _wrapping(name: str) -> str | None:
-    """The field that takes the normalised layer, where there is one."""
-    cls = members("layer").get(name)
-    if cls is None or name not in normalisation_names():
-        return None
-    required = {
-        field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING
-    }
-    found = (field for field, held in constraints(cls).items() if held.family == "layer")
-    return next((field for field in found if field in required), None)
+def _known(node: Node, text: str, what: str, known: Sequence[str]) -> str:
+    """The name that a text begins with.
+
+    Raises:
+        SettingError: it is none of the known ones.
+    """
+    name = node.name if isinstance(node, Call) else str(getattr(node, "value", text))
+    if not isinstance(node, (Word, Call)) or name not in known:
+        near = nearest(name, known)
+        hint = f"; did you mean {near!r}?" if near else "."
+        raise SettingError(f"unknown {what} {name!r}{hint} Known: {', '.join(known)}")
+    return name
+
+
+def _wrapped_field(cls: type[Any]) -> str | None:
+    """The field of a normalisation that takes the normalised layer, where there is one."""
+    held = constraints(cls)
+    required = (field.name for field in dataclasses.fields(cls) if is_required(field))
+    return next((name for name in required if name in held and held[name].family == "layer"), None)
+
+
+def _refuse_wrapped(name: str) -> NoReturn:
+    raise SettingError(
+        f"normalise: {name} goes around each hidden layer and takes no other; leave its layer out, "
+        "and give its settings by name, as in 'spectral_norm(iterations=2)'"
+    )
 
 
 def states_rate(optimizer: Any) -> bool:

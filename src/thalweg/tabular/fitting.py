@@ -96,8 +96,9 @@ def fit_table(
         stop: a rule beside it that ends training, such as ``"small_change(0.001)"``.
         clip: bound of the gradient's norm, or a clipping.
         initialiser: of the hidden layers' weights; None is what the activation prefers.
-        normalise: a layer behind each hidden Linear (``"batch_norm"``, ``"layer_norm"``, …), or
-            ``"weight_norm"`` or ``"spectral_norm"`` around it.
+        normalise: a normalisation behind each hidden Linear (``"batch_norm"``, ``"layer_norm"``,
+            …), or around it (``"weight_norm"``, ``"spectral_norm"``); or a layer, which stands
+            behind it.
         network: a whole network, output layer and all, in place of what is built from hidden,
             activation, initialiser, normalise and dropout.
         loss: None is cross entropy for classes and squared error for numbers.
@@ -169,7 +170,7 @@ def fit_prepared(
 ) -> TableRun:
     """Train on a table that :func:`prepare_table` gave; see :func:`fit_table`."""
     train = prepared.split.train
-    x, y = prepared.x, _targets(prepared, settings)
+    x, y = prepared.x, table_targets(prepared, settings)
     network = table_network(prepared, settings)
     options = {
         **_options(prepared, settings),
@@ -194,7 +195,7 @@ def fit_prepared(
 def _options(prepared: PreparedTable, settings: TableSettings) -> dict[str, Any]:
     """How the network is trained, as ``fit`` takes it."""
     train, validation, _ = prepared.split
-    x, y = prepared.x, _targets(prepared, settings)
+    x, y = prepared.x, table_targets(prepared, settings)
     return {
         "loss": settings.objective(prepared.task),
         "classes": range(prepared.outputs) if prepared.task == "classification" else None,
@@ -265,7 +266,7 @@ def _keeps_unit(prepared: PreparedTable, settings: TableSettings) -> bool:
     return not settings.objective(prepared.task).standardised
 
 
-def _targets(prepared: PreparedTable, settings: TableSettings) -> NDArray[Any]:
+def table_targets(prepared: PreparedTable, settings: TableSettings) -> NDArray[Any]:
     """The targets of all rows as the loss takes them."""
     return prepared.values if _keeps_unit(prepared, settings) else prepared.y
 

@@ -87,8 +87,8 @@ class TableSettings:
         clip: bound of the gradient's norm, or a clipping.
         seed: of weights, shuffling, dropout.
         initialiser: of the hidden layers' weights. None: what the activation prefers.
-        normalise: a layer behind each hidden Linear, or ``weight_norm`` or ``spectral_norm``
-            around it.
+        normalise: the text of a normalisation, which stands behind each hidden Linear, or around
+            it (``weight_norm``, ``spectral_norm``); or a layer, which stands behind.
         loss: None: cross entropy for classes, squared error for numbers.
         penalty: on the weights, or the factor of an L2 penalty; 0 for none. None: L2 with 0.002 for
             classes and 0.0005 for numbers, unless the structure is given.
@@ -180,11 +180,15 @@ class TableSettings:
     def rule(self, rows: int) -> Optimizer:
         """The optimiser with its learning rate.
 
+        Raises:
+            SettingError: the learning rate is given twice.
+
         >>> TableSettings(optimizer="sgd", learning_rate=0.1).rule(rows=100)
         SGD(learning_rate=0.1)
         """
         chosen = self.update_rule
         if self.learning_rate is not None:
+            self._check_one_rate(chosen)
             return chosen.with_rate(cast("Rate", self.learning_rate))
         leading = leading_rule(chosen)
         start = leading.chosen_rate
@@ -193,6 +197,16 @@ class TableSettings:
         if isinstance(leading, _ADAMS):
             start = 5e-3 * math.sqrt(self.batch(rows) / 128)
         return chosen.with_rate(Cosine(start))
+
+    def _check_one_rate(self, chosen: Optimizer) -> None:
+        """Refuse a learning rate beside one that the optimiser was given, as far as that shows."""
+        within = leading_rule(chosen).chosen_rate
+        is_text = isinstance(self.optimizer, str)
+        if states_rate(self.optimizer) if is_text else isinstance(within, Schedule):
+            raise SettingError(
+                f"learning_rate {self.text('learning_rate')} is given beside the one in optimizer "
+                f"{self.text('optimizer')}; leave one of them out"
+            )
 
     def objective(self, task: str) -> Loss:
         """The loss for a task.

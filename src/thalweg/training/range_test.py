@@ -16,8 +16,10 @@ from thalweg.graph import Array
 from thalweg.model.model import Model
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
+from thalweg.nn.penalties import as_penalty
 from thalweg.optim.clipping import as_clipping
 from thalweg.optim.decays import Geometric
+from thalweg.optim.lbfgs import LBFGS
 from thalweg.optim.optimizers import Adam, Optimizer, as_optimizer
 from thalweg.training.backends import BACKENDS, check_backend
 from thalweg.training.beginning import whole_number
@@ -136,6 +138,7 @@ def lr_find(
     optimizer: str | Optimizer = Adam(),
     batch_size: int | None = None,
     clip: Any = None,
+    penalty: Any = None,
     sample_weight: Any = None,
     classes: Sequence[Any] | None = None,
     start: Model | Mapping[str, Any] | None = None,
@@ -161,6 +164,7 @@ def lr_find(
         optimizer: whose learning rate is looked for; the one that it has is not used.
         batch_size: rows of a batch; a rate is good for the batches it was found with.
         clip: bound of the gradient's global norm, or a clipping.
+        penalty: on the weights, as in :func:`fit`; the losses are without it.
         sample_weight: (N,) weights ≥ 0 of the rows in the loss.
         classes: the labels in the order of the outputs, where y may lack some.
         start: a trained model, or arrays by path, to start from.
@@ -170,7 +174,7 @@ def lr_find(
         threads: the most that the native backend uses.
 
     Raises:
-        SettingError: a setting outside its range.
+        SettingError: a setting outside its range, or L-BFGS, which has no rate to look for.
         DataError, ShapeError: data that does not fit.
         NonFiniteError: the very first update already gives a value that is not finite.
 
@@ -186,7 +190,7 @@ def lr_find(
     _check_range(low, high, steps)
     check_backend(backend)
     ramp = Geometric(low, high, length=steps - 1)
-    rule = as_optimizer(optimizer).with_rate(ramp)
+    rule = _with_rate(as_optimizer(optimizer), ramp)
     most = None if threads is None else whole_number("threads", threads, 1)
     given = problem(
         network, x, y, loss=loss, classes=classes, sample_weight=sample_weight, start=start,
@@ -194,7 +198,7 @@ def lr_find(
     )  # fmt: skip
     rows = given.rows
     size = rows_of_a_batch(batch_size, len(rows))
-    recipe = Recipe(network, given.code.loss, rule, as_clipping(clip))
+    recipe = Recipe(network, given.code.loss, rule, as_clipping(clip), as_penalty(penalty))
     epochs = -(-steps // -(-len(rows) // size))
     job = Job(recipe, rows, epochs, size, seed, threads=most)
     state = State(given.parameters, initial_slots(recipe, given.parameters), given.states, 0)
@@ -205,6 +209,15 @@ def lr_find(
     rates = ramp(np.arange(len(raised.losses))).numpy()
     smoothed = smooth(raised.losses, steps / _WINDOWS)
     return LearningRateTest(rates, np.array(raised.losses), smoothed, raised.stopped)
+
+
+def _with_rate(rule: Optimizer, ramp: Geometric) -> Optimizer:
+    if isinstance(rule, LBFGS):
+        raise SettingError(
+            "L-BFGS has no rate to look for: a line search finds the length of each of its steps; "
+            "train with it as it is, or look for the rate of another optimizer, such as adam"
+        )
+    return rule.with_rate(ramp)
 
 
 class _Raised(NamedTuple):

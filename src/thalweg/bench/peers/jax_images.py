@@ -35,37 +35,34 @@ def image_function(parts: Sequence[Part], order: str) -> Callable[[Any, Any], An
 
 def _evaluate(parts: Sequence[Part], x: Any, weights: Iterator[Any], order: str) -> Any:
     for part in parts:
-        if isinstance(part, Residual):
-            body = _evaluate(part.body, x, weights, order)
-            x = body + _evaluate(part.shortcut, x, weights, order)
-        else:
-            x = _apply(part, x, weights, order)
+        x = _apply(part, x, weights, order)
     return x
 
 
 def _apply(part: Part, x: Any, weights: Iterator[Any], order: str) -> Any:
     import jax  # pyright: ignore[reportMissingImports]
 
-    height, width = order.index("H"), order.index("W")
     match part:
         case Convolution():
-            return _convolve(part, x, next(weights), order)
+            x = _convolve(part, x, next(weights), order)
         case Dense():
             weight, bias = next(weights)
-            return x @ weight + bias
+            x = x @ weight + bias
         case Norm():
-            return _normalise(x, *next(weights), order)
+            x = _normalise(x, *next(weights), order)
         case Pool(taps):
             window = [taps if axis in "HW" else 1 for axis in order]
-            least = -jax.numpy.inf
-            return jax.lax.reduce_window(x, least, jax.lax.max, window, window, "VALID")
+            x = jax.lax.reduce_window(x, -jax.numpy.inf, jax.lax.max, window, window, "VALID")
         case ReLU():
-            return jax.nn.relu(x)
+            x = jax.nn.relu(x)
         case Flatten():
-            first = x.transpose(0, 3, 1, 2) if order == "NHWC" else x
-            return first.reshape(len(x), -1)
+            x = (x.transpose(0, 3, 1, 2) if order == "NHWC" else x).reshape(len(x), -1)
         case Average():
-            return x.mean(axis=(height, width))
+            x = x.mean(axis=(order.index("H"), order.index("W")))
+        case Residual():
+            inner = _evaluate(part.body, x, weights, order)
+            x = inner + _evaluate(part.shortcut, x, weights, order)
+    return x
 
 
 def _convolve(part: Convolution, x: Any, weights: Any, order: str) -> Any:

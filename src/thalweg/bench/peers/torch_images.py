@@ -32,21 +32,22 @@ def _module(part: Part) -> Any:
 
     match part:
         case Convolution(inputs, outputs, taps, _, stride, padding, bias):
-            return nn.Conv2d(inputs, outputs, taps, stride, padding, bias=bias)
+            made: Any = nn.Conv2d(inputs, outputs, taps, stride, padding, bias=bias)
         case Dense(inputs, outputs):
-            return nn.Linear(inputs, outputs)
+            made = nn.Linear(inputs, outputs)
         case Norm(features):
-            return nn.BatchNorm2d(features, eps=EPSILON)
+            made = nn.BatchNorm2d(features, eps=EPSILON)
         case Pool(taps):
-            return nn.MaxPool2d(taps)
+            made = nn.MaxPool2d(taps)
         case ReLU():
-            return nn.ReLU()
+            made = nn.ReLU()
         case Flatten():
-            return nn.Flatten()
+            made = nn.Flatten()
         case Average():
-            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            made = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case Residual(body, shortcut):
-            return _residual(image_modules(body), image_modules(shortcut))
+            made = _residual(image_modules(body), image_modules(shortcut))
+    return made
 
 
 def _residual(body: Any, shortcut: Any) -> Any:
