@@ -71,6 +71,7 @@ def test_each_kind_of_value_has_its_node():
     assert parse("[1, 2,]") == Items((Number(1, 1), Number(2, 4)), 0)
     assert parse("()") == Items((), 0)
     assert parse("{a: 1, 'b c': x}") == Mapping({"a": Number(1, 4), "b c": Word("x", 14)}, 0)
+    assert parse("{0: 1, -1.5: 2}") == Mapping({"0": Number(1, 4), "-1.5": Number(2, 13)}, 0)
     assert parse("f(1, b = 2)") == Call("f", (Number(1, 2),), {"b": Number(2, 9)}, {"b": 5}, 0)
     assert parse("f()") == Call("f", (), {}, {}, 0)
 
@@ -90,7 +91,9 @@ def test_each_kind_of_value_has_its_node():
         ("adam(a=1, 2)", r"a value without a name follows one with a name \(character 11"),
         ("adam(a=1, a=2)", r"a is given twice \(character 11"),
         ("{a: 1, a: 2}", r"a is given twice \(character 8"),
-        ("{1: 2}", r"expected a name, got '1' \(character 2"),
+        ("{(: 2}", r"expected a name, got '\(' \(character 2"),
+        ("{1: 2, 1: 3}", r"1 is given twice \(character 8"),
+        ("f(1=2)", r"expected ',' or '\)', got '='"),
         ("{a}", r"expected ':', got '\}' \(character 3"),
         ("adam(a=)", r"got '\)' \(character 8"),
         ("1e", r"got '1e' \(character 1"),

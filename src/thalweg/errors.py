@@ -59,6 +59,10 @@ class DescriptionError(ThalwegError, ValueError):
     """A description (layer, loss, optimiser, ...) that cannot be turned to or from JSON."""
 
 
+class UnknownNameError(DescriptionError):
+    """A name that no registry holds: that of a class of the user's own, or of a newer version."""
+
+
 class NonFiniteError(ThalwegError, ArithmeticError):
     """Training met NaN or infinity; the message names step, layer, direction and a cause.
 

@@ -28,7 +28,16 @@ def test_right_derivatives_pass(order, rng):
     p = {"w": rng.normal(size=(3, 2)), "b": rng.normal(size=2)}
     check = tw.check_gradients(function, p, rng.normal(size=(4, 3)), order=order, directions=3)
     assert check.directions == 3
-    assert 0 < check.largest_error <= 1
+    assert 0 < check.share_of_tolerance <= 1
+
+
+def test_the_error_is_told_as_a_share_of_the_tolerance():
+    x = np.array([1.0, 2.0])
+    strict, loose = (
+        tw.check_gradients(lambda x: (x**3).sum(), x, rtol=r, atol=0.0) for r in (1e-7, 1e-3)
+    )
+    assert loose.share_of_tolerance < 1e-3 * strict.share_of_tolerance
+    assert repr(loose).startswith("GradientCheck(directions=5, share_of_tolerance=")
 
 
 def test_large_values_do_not_raise_false_alarms(rng):

@@ -89,6 +89,15 @@ def test_what_training_was_like_is_in_the_models_file(trained):
     assert model.predict_proba("rows.csv").shape == (40, 2)
 
 
+def test_classes_that_are_numbers_have_weights(thalweg, csv):
+    table = csv(sold=[str((7 * i) % 13 > 6).replace("True", "1").replace("False", "0")
+                      for i in range(40)])  # fmt: skip
+    words = ("train", table, "--target", "sold", "--task", "classification", *FAST, "--quiet")
+    done = thalweg(*words, "--out", "here", "--class-weight", "{0: 1, 1: 2}")
+    assert (done.code, done.err) == (0, "")
+    assert tw.load(MODEL).record["class_weight"] == {"0": 1.0, "1": 2.0}
+
+
 def test_accumulated_batches_make_fewer_updates(trained):
     one = trained(*FAST, "--batch-size", 6, "--overwrite")
     four = trained(*FAST, "--batch-size", 6, "--accumulate", 4, "--overwrite")

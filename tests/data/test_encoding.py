@@ -103,6 +103,11 @@ def test_missing_and_renamed_columns(encoder):
     )
     with pytest.raises(ColumnError, match="which the model was trained with; rename 'Age' to it"):
         encoder.transform(renamed)
+    far = {("mileage" if n == "age" else n): table.columns[n] for n in table.names}
+    with pytest.raises(ColumnError, match=r"no column 'age', .*; add it"):
+        encoder.transform(Table(tuple(far), far, "new.csv"))
+    with pytest.raises(ColumnError, match=r"no column 'age' .* with; is it the right table\?"):
+        encoder.transform(table.select(["day", "y"]))
     with pytest.raises(ColumnError, match=r"no column 'age' \(and 'sex', 'paid'\)"):
         encoder.transform(table.select(["day", "fee"]))
 

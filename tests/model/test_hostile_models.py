@@ -74,6 +74,16 @@ DOCUMENTS = [
 ]
 
 
+def test_a_layer_of_the_users_own_is_no_damage(good, tmp_path):
+    arrays, document = good
+    path = tmp_path / "m.safetensors"
+    change = {"network": {"type": "sequential", "layers": [{"type": "scaled", "start": 0.5}]}}
+    write_container(path, arrays, {**document, **change}, format="thalweg-model", version=1)
+    with pytest.raises(FileError, match="unknown layer 'scaled'; one of your own is kn") as caught:
+        tw.load(path)
+    assert "damaged" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("change", "message"), DOCUMENTS, ids=lambda v: str(v)[:50])
 def test_documents_that_say_something_else(change, message, good, tmp_path):
     arrays, document = good

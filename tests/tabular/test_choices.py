@@ -129,6 +129,7 @@ def test_counts_are_not_standardised(tmp_path):
 
 def test_class_weights_are_read():
     assert read_class_weight(None) is None
+    assert read_class_weight("{0: 1, 1: 2}") == {"0": 1, "1": 2}
     with pytest.raises(SettingError, match="class_weight: expected ',' or '}', got the end"):
         read_class_weight("{a: 1")
 

@@ -55,6 +55,12 @@ DATA = [
     ({"x": 3.0}, ShapeError, r"x has shape \(\), expected \(rows, …\)"),
     ({"y": np.zeros(120, int)}, DataError, r"y holds 1 class \(.*0.*\); a classifier needs"),
     ({"y": np.arange(120)}, DataError, r"y holds 120 classes but the network has 3 outputs"),
+    (
+        {"y": np.arange(120) % 10, "loss": "binary_cross_entropy", "net": tw.Linear(1)},
+        DataError,
+        r"y holds 10 classes, and loss binary_cross_entropy takes two; use cross_entropy .*r\(10\)",
+    ),
+    ({"y": np.array(["a", "b", "c"] * 40), "net": tw.Linear(1)}, DataError, r"3 classes, and loss"),
     ({"y": Y + 0.5, "loss": "cross_entropy"}, DataError, r"y holds 0.5 in row 0"),
     ({"y": Y.astype(float)}, ShapeError, r"one number a row, but the network has \(3,\) outputs"),
     ({"y": np.array(["a", None, "b"] * 40, object)}, DataError, r"y is missing in row 1"),

@@ -223,6 +223,31 @@ def test_mixup_mixes_rows_and_losses():
     assert found == pytest.approx(share * (0 + 10) + (1 - share) * (2 + 30))
 
 
+@pytest.mark.parametrize(
+    ("network", "layer"),
+    [
+        (tw.Sequential(tw.Embedding(2, 3, flatten=True), tw.Linear(3)), "layer 0 (Embedding)"),
+        (tw.Sequential(tw.OneHot(2), tw.Linear(3)), "layer 0 (OneHot)"),
+        (
+            tw.Sequential(
+                tw.Columns(tw.Branch((0,)), tw.Branch((1,), tw.Embedding(2, 3, "first"))),
+                tw.Linear(3),
+            ),
+            "layer 0.1 (Embedding)",
+        ),
+        (lambda x, scope: scope.apply("front", tw.Sequential(tw.Embedding(2, 1, flatten=True)), x)
+         @ np.ones((2, 3)), "layer front.0 (Embedding)"),
+    ],
+)  # fmt: skip
+def test_mixup_refuses_numbers_of_categories(network, layer):
+    codes = (blobs()[0] > 0.5).astype(float)
+    for augment in (Mixup(), tw.Augmentations(Mixup(0.3))):
+        with pytest.raises(SettingError, match="stand for categories") as caught:
+            tw.fit(network, codes, blobs()[1], augment=augment, progress=False)
+        assert layer in str(caught.value)
+    tw.fit(network, codes, blobs()[1], epochs=1, progress=False)
+
+
 def test_mixup_trains_and_repeats():
     x, y = blobs(rows=50)
     options = {**OPTIONS, "batch_size": 20, "augment": Mixup(0.3), "optimizer": Adam(0.02)}

@@ -37,17 +37,19 @@ def test_rates_rise_evenly_on_a_logarithmic_scale():
     assert len(found.losses) == len(found.smoothed) == 30
 
 
-def test_losses_are_those_of_updates_with_these_rates():
+@pytest.mark.parametrize("factor", [0.0, 2.0])
+def test_losses_are_those_of_updates_with_these_rates(factor):
     x, y, _ = quadratic(rows=30)
     found = tw.lr_find(
-        single(), x, y, low=1e-3, high=0.05, steps=12, optimizer="sgd", dtype="float64"
-    )
+        single(), x, y, low=1e-3, high=0.05, steps=12, optimizer="sgd", dtype="float64",
+        penalty=tw.L2(factor),
+    )  # fmt: skip
     start = tw.initialise(single(), (4,), seed=0, dtype="float64")
     weight, bias = start["0.weight"].copy().reshape(4), start["0.bias"].copy()
     for rate, loss in zip(np.geomspace(1e-3, 0.05, 12), found.losses, strict=True):
         error = x @ weight + bias - y
         np.testing.assert_allclose(loss, np.mean(error**2), rtol=1e-9)
-        weight -= rate * 2.0 * x.T @ error / 30
+        weight -= rate * (2.0 * x.T @ error / 30 + factor * weight)
         bias -= rate * 2.0 * error.mean()
 
 
@@ -153,6 +155,8 @@ def test_smoothing_keeps_a_constant_and_averages_noise():
         ({"backend": "gpu"}, r"backend 'gpu' is not one of native, interpreter"),
         ({"seed": -1}, r"seed = -1 is outside its range"),
         ({"optimizer": "sgdd"}, r"unknown optimizer 'sgdd'; did you mean 'sgd'"),
+        ({"optimizer": "lbfgs"}, r"L-BFGS has no rate to look for: a line search"),
+        ({"penalty": "l3"}, r"unknown penalty 'l3'"),
     ],
 )
 def test_settings_out_of_range_are_refused(options, message):

@@ -20,12 +20,12 @@ class GradientCheck:
 
     Attributes:
         directions: how many random directions were compared.
-        largest_error: the largest |derivative - difference| as a multiple of what is allowed;
-            at most 1.
+        share_of_tolerance: the largest |derivative - difference| divided by what was allowed
+            there; at most 1, and 0.001 is a thousandth of the tolerance.
     """
 
     directions: int
-    largest_error: float
+    share_of_tolerance: float
 
 
 def central_difference(
@@ -72,7 +72,7 @@ def check_gradients(
         seed: of the random directions.
 
     Returns:
-        The number of directions and the largest error found.
+        The number of directions, and how much of the tolerance was used up at most.
 
     Raises:
         GradientError: naming the mode, direction and the two values that disagree.

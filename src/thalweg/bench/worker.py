@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -113,7 +114,7 @@ class Worker:
 
 def case_of(plain: dict[str, Any]) -> Case:
     """The case in a request."""
-    return Case(**{**plain, "widths": tuple(plain["widths"])})
+    return replace(Case(**plain), widths=tuple(plain["widths"]))
 
 
 def peak_bytes() -> int:

@@ -113,10 +113,14 @@ def unknown_column(name: str, names: Sequence[str], origin: str) -> str:
     return f"{origin} has no column {name!r}{hint} Its columns: {shown}"
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The known name most like the given one, ignoring case, or None where none is like it."""
+def nearest(name: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The known name most like the given one, ignoring case, or None where none is like it.
+
+    >>> nearest("pclass", ["workclass"]), nearest("pclass", ["workclass"], likeness=0.75)
+    ('workclass', None)
+    """
     folded = {known.casefold(): known for known in names}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=likeness)
     return folded[close[0]] if close else None
 
 

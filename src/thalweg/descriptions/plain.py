@@ -11,7 +11,7 @@ import numpy as np
 from thalweg.descriptions.constraints import Constraint, constraint_of, shown
 from thalweg.descriptions.description import Description
 from thalweg.descriptions.families import FAMILIES, is_required, name_of
-from thalweg.errors import DescriptionError, SettingError
+from thalweg.errors import DescriptionError, SettingError, UnknownNameError
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 """What JSON can hold."""
@@ -74,7 +74,7 @@ def _description(family_name: str, plain: Plain, depth: int) -> Any:
         raise DescriptionError(f"a {family_name} needs an object with a 'type', got {shown(plain)}")
     cls = FAMILIES[family_name].members.get(name)
     if cls is None:
-        raise DescriptionError(f"unknown {family_name} {shown(name)}")
+        raise UnknownNameError(f"unknown {family_name} {shown(name)}")
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     given = {key: value for key, value in plain.items() if key != "type"}
     _check_names(f"{family_name} {name!r}", fields, given)

@@ -6,9 +6,11 @@
     call      ::= word "(" [argument {"," argument}] ")"
     argument  ::= [word "="] value
     list      ::= "(" [value {"," value}] ")" | "[" [value {"," value}] "]"
-    mapping   ::= "{" [key ":" value {"," key ":" value}] "}"      key ::= word | text
+    mapping   ::= "{" [key ":" value {"," key ":" value}] "}"
+    key       ::= word | text | number
 
-A text stands in single quotes as it is, or in double quotes with the escapes of JSON.
+A number as a key is the text that it is written with. A text stands in single quotes as it is, or
+in double quotes with the escapes of JSON.
 """
 
 from __future__ import annotations
@@ -164,7 +166,7 @@ class _Reader:
             items = self._until(_CLOSING[token.text], lambda: self.value(depth + 1))
             return Items(tuple(items), token.place)
         if token.text == "{":
-            pairs = self._until("}", lambda: self._named(":", depth))
+            pairs = self._until("}", lambda: self._named(":", depth, numbers=True))
             return Mapping(self._unique(pairs), token.place)
         return refuse(self._text, token.place, f"expected a name, a number or a text, got {token}")
 
@@ -186,11 +188,11 @@ class _Reader:
             return self._named("=", depth)
         return None, self.value(depth + 1)
 
-    def _named(self, sign: str, depth: int) -> tuple[_Token, Node]:
+    def _named(self, sign: str, depth: int, *, numbers: bool = False) -> tuple[_Token, Node]:
         key = self._take()
         if key.kind == "text":
             key = key._replace(text=self._unquoted(key))
-        elif key.kind != "word":
+        elif key.kind != "word" and not (numbers and key.kind == "number"):
             refuse(self._text, key.place, f"expected a name, got {key}")
         self._expect(sign)
         return key, self.value(depth + 1)

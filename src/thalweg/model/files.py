@@ -19,7 +19,7 @@ from thalweg.data.plain import plain_flag, plain_list, plain_object, plain_text
 from thalweg.data.scaled_target import TargetScale
 from thalweg.data.targets import ClassTarget, NumberTarget, target_from_plain
 from thalweg.descriptions import Plain, from_plain, to_plain
-from thalweg.errors import DescriptionError, FileError, SettingError, ThalwegError
+from thalweg.errors import DescriptionError, FileError, SettingError, ThalwegError, UnknownNameError
 from thalweg.graph import DTYPES, Array, Shape, Tensor
 from thalweg.model.model import Label, Model
 from thalweg.nn.layer import Layer, Network, blueprint
@@ -90,6 +90,11 @@ def load_model(path: str | os.PathLike[str], network: Network | None = None) -> 
         return _model(held.document, held.arrays, network, path)
     except FileError:
         raise
+    except UnknownNameError as error:
+        raise FileError(
+            f"{path}: {error}; one of your own is known once it is registered: load the file in "
+            "Python, where tw.register(...) has run; the command line knows thalweg's own alone"
+        ) from error
     except (ThalwegError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise FileError(f"{path}: the model file is damaged: {error}") from error
 
@@ -101,7 +106,8 @@ def _check_function(plain: Plain, function: Network | None, path: str | os.PathL
     if is_function and function is None:
         raise FileError(
             f"{path}: the network was the Python function {described.get('name')!r:.80}, which a "
-            "file cannot hold; give it: load(path, network=function)"
+            "file cannot hold; load it in Python and give it there: load(path, network=function); "
+            "the command line cannot"
         )
     if not is_function and function is not None:
         raise SettingError(f"{path} describes its own network; leave network= out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -53,6 +54,8 @@ class Embedding(FrontLayer):
     Tensor([[2.  2.5]
             [0.  0.5]], float64)
     """
+
+    takes_codes: ClassVar[bool] = True
 
     categories: int = size(high=_MOST, help="how many categories there are")
     features: int = size(help="length of a vector")

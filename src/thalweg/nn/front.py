@@ -52,9 +52,11 @@ class FrontLayer(Layer):
 
     Attributes:
         keeps_columns: whether output j depends on input j alone, so that messages can name it.
+        takes_codes: whether inputs name categories, so that a number between two names neither.
     """
 
     keeps_columns: ClassVar[bool] = False
+    takes_codes: ClassVar[bool] = False
 
     @property
     def takes_missing(self) -> bool:

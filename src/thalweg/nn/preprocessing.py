@@ -215,6 +215,8 @@ class OneHot(Fitted):
             [0. 0.]], float64)
     """
 
+    takes_codes: ClassVar[bool] = True
+
     categories: int = size(high=_MOST, help="the most values of a column")
     unseen: str = option("zero", options=("zero", "error"), help="what an unseen value becomes")
 

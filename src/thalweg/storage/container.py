@@ -7,6 +7,7 @@ digest, and nothing in the file is ever executed or decides what is imported or 
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
 import io
@@ -222,6 +223,8 @@ def _refuse_start(first: bytes, size: int, length: int) -> None:
             raise FileError(f"is {kind}, not a thalweg file")
     if size < 16:
         raise FileError(f"is {size} bytes long, too short for a thalweg file: truncated?")
+    if _is_text(first):
+        raise FileError("is a text (such as a CSV table), not a thalweg file")
     if first[8:9] in b" \t\r\n":
         raise FileError("the header starts with white space")
     if length > size - 8:
@@ -230,6 +233,15 @@ def _refuse_start(first: bytes, size: int, length: int) -> None:
             "is truncated or not a thalweg file"
         )
     raise FileError("is not a thalweg file: no header at its start")
+
+
+def _is_text(first: bytes) -> bool:
+    """Whether the first bytes are text; those of a thalweg file hold zeros."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(first)
+    except UnicodeDecodeError:
+        return False
+    return all(mark.isprintable() or mark in "\t\r\n" for mark in text)
 
 
 def _check_format(header: Header, allowed: AbstractSet[str]) -> None:

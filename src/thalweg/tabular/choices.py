@@ -183,7 +183,7 @@ def leading_rule(rule: Optimizer) -> Optimizer:
 
 
 def read_class_weight(value: Any) -> Any:
-    """``balanced``, or weights by class, also from text such as ``{yes: 2, no: 1}``.
+    """``balanced``, or weights by class, also from text such as ``{yes: 2, no: 1}``, ``{0: 1}``.
 
     Raises:
         SettingError: other text.

@@ -14,7 +14,7 @@ from thalweg.descriptions import Plain
 from thalweg.errors import FileError, NonFiniteError, SettingError
 from thalweg.model.model import Model
 from thalweg.nn.augmentation import as_augmentation
-from thalweg.nn.layer import Network
+from thalweg.nn.layer import Network, blueprint
 from thalweg.nn.losses import Loss
 from thalweg.nn.penalties import as_penalty
 from thalweg.optim.averaging import as_averaging
@@ -39,7 +39,7 @@ from thalweg.training.lbfgs import check_whole_batch
 from thalweg.training.loop import Ended, Loop, Plan, Standing
 from thalweg.training.nonfinite import explain, replay
 from thalweg.training.problem import Problem, problem, rows_of_a_batch
-from thalweg.training.recipe import Recipe, check_schedules, initial_slots
+from thalweg.training.recipe import Recipe, check_augmentation, check_schedules, initial_slots
 from thalweg.training.result import TrainedRun, trained_run
 from thalweg.training.step import State
 from thalweg.training.stopping import (
@@ -189,6 +189,8 @@ def fit(
 
 def _recipe(network: Network, given: Problem, **chosen: Any) -> Recipe:
     """What the step is made of, from :func:`fit`'s arguments."""
+    augmentation = as_augmentation(chosen["augment"])
+    check_augmentation(augmentation, blueprint(network, given.input_shape, given.dtype))
     return Recipe(
         network,
         given.code.loss,
@@ -196,7 +198,7 @@ def _recipe(network: Network, given: Problem, **chosen: Any) -> Recipe:
         as_clipping(chosen["clip"]),
         as_penalty(chosen["penalty"]),
         as_averaging(chosen["average"]),
-        as_augmentation(chosen["augment"]),
+        augmentation,
         whole_number("accumulate", chosen["accumulate"], 1),
         frozen_patterns(chosen["frozen"], given.parameters),
     )

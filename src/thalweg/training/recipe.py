@@ -12,7 +12,8 @@ from thalweg.descriptions import Description, descriptions_in, replace_settings,
 from thalweg.errors import SettingError
 from thalweg.graph import Array, Tensor
 from thalweg.nn.augmentation import Augmentation
-from thalweg.nn.layer import Network
+from thalweg.nn.front import FrontLayer
+from thalweg.nn.layer import Blueprint, Network, layer_kind
 from thalweg.nn.losses import Loss
 from thalweg.nn.paths import any_selects
 from thalweg.nn.penalties import Penalty
@@ -121,6 +122,28 @@ def check_schedules(recipe: Recipe, batches: int, per_epoch: int) -> None:
     for inner in descriptions_in(recipe.optimizer):
         if isinstance(inner, Schedule):
             inner.check(batches // per_epoch * updates, updates)
+
+
+def check_augmentation(augmentation: Augmentation | None, plan: Blueprint) -> None:
+    """Refuse to mix rows whose numbers stand for categories.
+
+    Args:
+        augmentation: of the batches, if any.
+        plan: of the network.
+
+    Raises:
+        SettingError: naming the layer that takes categories.
+    """
+    if augmentation is None or not augmentation.changes_targets:
+        return
+    for path, layer, *_ in plan.applied:
+        if isinstance(layer, FrontLayer) and layer.takes_codes:
+            raise SettingError(
+                f"augment = {augmentation} mixes rows, but layer {path or 'top'} "
+                f"({layer_kind(layer)}) takes numbers that stand for categories, and a number "
+                "between two of them is none; leave augment out, or give each category as a column "
+                "of 0 and 1 (categories one_hot, of a table)"
+            )
 
 
 def initial_slots(recipe: Recipe, parameters: Values) -> Values:

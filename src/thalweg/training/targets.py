@@ -164,6 +164,11 @@ def _classes(y: Array, loss: Loss, outputs: Shape, given: Any) -> tuple[Label, .
             f"labels (N,) need outputs (N, classes), the network gives {outputs} for each row; "
             "flatten the inputs first: x.reshape(len(x), -1)"
         )
+    if binary and len(labels) > 2:
+        raise DataError(
+            f"y holds {len(labels)} classes, and loss {loss_name(loss)} takes two; use "
+            f"cross_entropy and end the network with Linear({len(labels)})"
+        )
     if len(labels) != wide and given is not None:
         raise DataError(f"classes names {len(labels)} labels, the network has {wide} outputs")
     if len(labels) != wide:

@@ -49,7 +49,8 @@ def _apply(part: Part, x: Any, weights: Iterator[Any], order: str) -> Any:
             weight, bias = next(weights)
             x = x @ weight + bias
         case Norm():
-            x = _normalise(x, *next(weights), order)
+            factor, term = next(weights)
+            x = _normalise(x, factor, term, order)
         case Pool(taps):
             window = [taps if axis in "HW" else 1 for axis in order]
             x = jax.lax.reduce_window(x, -jax.numpy.inf, jax.lax.max, window, window, "VALID")

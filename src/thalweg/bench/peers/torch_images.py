@@ -53,7 +53,7 @@ def _module(part: Part) -> Any:
 def _residual(body: Any, shortcut: Any) -> Any:
     from torch import nn  # pyright: ignore[reportMissingImports]
 
-    class Sum(nn.Module):
+    class Sum(nn.Module):  # pyright: ignore[reportUntypedBaseClass]
         """body(x) + shortcut(x)."""
 
         def __init__(self) -> None:

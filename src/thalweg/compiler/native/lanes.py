@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.compiler.native.text import F32, F64, I1, Function, Value, like, number
+from thalweg.compiler.native.text import F32, F64, I1, Function, Value, number
 from thalweg.graph import Tensor, source_of
 
 _ELEMENTS = {

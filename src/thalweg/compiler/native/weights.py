@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from thalweg.compiler.native.lanes import element, is_known, memory_element
 from thalweg.compiler.native.memory import mask_below, read, write
-from thalweg.compiler.native.taps import Taps, meetings, tables
+from thalweg.compiler.native.taps import meetings, tables
 from thalweg.compiler.native.text import (
     I64,
     POINTER,
@@ -30,6 +30,12 @@ from thalweg.compiler.passes.views import dense
 from thalweg.ops.convolution import form_of_node
 
 _MOST_INPUTS, _MOST_MAPS = 12, 12
+
+_NEAR_BYTES, _FAR_BYTES = 16 << 10, 256 << 10
+"""Most bytes of the sums of a block, and of all blocks that share a line."""
+
+_STRIP_BYTES = 32 << 10
+"""Bytes from the first place of a strip to its end."""
 
 _UNROLLED = 4
 """Vectors of rows up to which a place is written out."""
@@ -66,42 +72,54 @@ class _Weights:
         self.inputs = self.channels * (form.taps[1] if self.joins_taps else 1)
         self.units = -(-self.maps // unit)
         self.block = _choose(self.inputs, self.units, registers)
+        self.tile = self.block.inputs * self.block.maps
+        bytes_across = self.tile * form.taps[0] * vector_bytes * form.taps[1]
+        self.across = 1 if self.joins_taps or bytes_across > _NEAR_BYTES else form.taps[1]
         self.counts = (
             form.groups,
-            1 if self.joins_taps else form.taps[1],
+            1 if self.joins_taps else form.taps[1] // self.across,
             -(-self.inputs // self.block.inputs),
             -(-self.units // self.block.maps),
         )
+        self.sums_of_block = self.tile * form.taps[0] * self.across
+        whole = math.prod(self.counts)
+        self.together = max(min(_FAR_BYTES // (self.sums_of_block * vector_bytes), whole), 1)
+        pixel = max(self.x.strides[1], self.o.strides[1], 1) * self.node.dtype.itemsize
+        self.strip = form.places[1] if self.joins_taps else max(_STRIP_BYTES // pixel, 4)
 
     def write(self) -> Written:
         """The function: its outermost loop runs over blocks."""
         bases = (*self.kernel.reads, *self.kernel.outputs)
-        self.f = f = self.module.function("weights", [*[POINTER] * len(bases), I64, I64])
+        self.f = f = self.module.function("weights", [POINTER] * (len(bases) + 2) + [I64, I64])
         begin, end = f.parameters[-2:]
         pointers = {id(base): p for base, p in zip(bases, f.parameters, strict=False)}
         self.input = f.at(pointers[id(self.x.base)], self.x.offset, self.type)
         self.result = f.at(pointers[id(self.o.base)], self.o.offset, self.type)
         self.target = pointers[id(self.node)]
-        self.sums = self._memory()
-        self.lines = self._lines()
-        with f.loop(begin, end) as loop:
-            self._one_block(self._places(loop.index))
+        self.sums = f.parameters[len(bases)]
+        self.lines = tables(self.module, meetings(self.form, 0, False), 1, self.x.strides[0])
+        self.bounds = self._bounds()
+        with f.loop(begin, end, self.together) as loop:
+            after = f.binary("add", loop.index, number(I64, self.together))
+            self._blocks(loop.index, f.intrinsic("smin", I64, after, end))
         f.leave()
-        return Written(self.module.add(f), bases, math.prod(self.counts), 1, True)
+        size = self.together * self.sums_of_block * self.lanes * self.node.dtype.itemsize
+        name = self.module.add(f)
+        return Written(name, bases, math.prod(self.counts), 1, True, scratch_bytes=size)
 
-    def _memory(self) -> Value:
-        """Room for the sums of a block, for each tap down."""
-        count = self.form.taps[0] * self.block.inputs * self.block.maps
-        size = self.lanes * self.node.dtype.itemsize
-        return self.f.emit(POINTER, f"alloca {self.wide}, i64 {count}, align {size}")
-
-    def _lines(self) -> Taps:
-        found = meetings(self.form, 0, False)
-        tile = self.block.inputs * self.block.maps
-        return tables(self.module, found, tile * self.lanes, self.x.strides[0])
+    def _bounds(self) -> tuple[Value, Value]:
+        """For each tap across, from where to where it reads inside, as tables."""
+        found = meetings(self.form, 1, False)
+        inside: list[list[int]] = [[] for _ in range(self.form.taps[1])]
+        for place, each in enumerate(found):
+            for tap, _ in each:
+                inside[tap].append(place)
+        first = [places[0] if places else 0 for places in inside]
+        after = [places[-1] + 1 if places else 0 for places in inside]
+        return self.module.table(first), self.module.table(after)
 
     def _places(self, block: Value) -> list[Value]:
-        """Group, tap across, and the first input and map (or vector of maps) of a block."""
+        """Group, first tap across, and the first input and map (or vector of maps) of a block."""
         f, found = self.f, list[Value]()
         for count in reversed(self.counts):
             found.append(f.binary("urem", block, number(I64, count)))
@@ -115,30 +133,63 @@ class _Weights:
             )
             for place, (whole, length) in zip((first, unit), sizes, strict=True)
         ]  # fmt: skip
-        return [group, tap, *starts]
+        return [group, self._times(tap, self.across), *starts]
 
-    # -------------------------------------------------------------- a block
+    # -------------------------------------------------------------- blocks
 
-    def _one_block(self, places: list[Value]) -> None:
-        f, count = self.f, self.block.inputs * self.block.maps
-        self._take_inputs(places)
-        total = count * self.form.taps[0]
-        with f.loop(number(I64, 0), number(I64, total)) as loop:
+    def _blocks(self, begin: Value, end: Value) -> None:
+        """Some blocks, whose sums stand in memory: line after line for all of them."""
+        f = self.f
+        count = f.binary("sub", end, begin)
+        with f.loop(number(I64, 0), self._times(count, self.sums_of_block)) as loop:
             self._keep(number(self.wide, 0), f.at(self.sums, loop.index, self.wide))
-        with f.loop(number(I64, 0), number(I64, self.form.places[0])) as line:
-            result = f.at(self.first_map, self._times(line.index, self.o.strides[0]), self.type)
-            with f.loop(*self.lines.bounds(f, line.index)) as tap:
-                step, source = self.lines.steps(f, tap.index)
-                sums = f.at(self.sums, step, self.type)
-                inputs = [f.at(pointer, source, self.type) for pointer in self.starts]
-                self._line(sums, inputs, result)
-        with f.loop(number(I64, 0), number(I64, self.form.taps[0])) as tap:
-            self._store(tap.index, places)
+        lines = number(I64, self.form.places[0])
+        with f.loop(number(I64, 0), lines) as line, f.loop(number(I64, 0), count) as loop:
+            places, own = self._block(begin, loop.index)
+            self._line_of_block(places, own, line.index)
+        with f.loop(number(I64, 0), count) as loop:
+            self._finish(*self._block(begin, loop.index))
 
-    def _take_inputs(self, places: list[Value]) -> None:
+    def _block(self, begin: Value, number_: Value) -> tuple[list[Value], Value]:
+        """What a block covers, and where its sums stand."""
+        own = self.f.at(self.sums, self._times(number_, self.sums_of_block), self.wide)
+        return self._places(self.f.binary("add", begin, number_)), own
+
+    def _finish(self, places: list[Value], own: Value) -> None:
+        """Store a block: all its taps."""
+        f = self.f
+        all_taps = number(I64, self.form.taps[0]), number(I64, self.across)
+        with (
+            f.loop(number(I64, 0), all_taps[0]) as down,
+            f.loop(number(I64, 0), all_taps[1]) as across,
+        ):
+            step = f.binary("add", self._times(down.index, self.across), across.index)
+            self._take_inputs(places, across.index)
+            self._store(down.index, places, f.at(own, self._times(step, self.tile), self.wide))
+
+    def _line_of_block(self, places: list[Value], own: Value, line: Value) -> None:
+        """Add what a line of results gives to the sums of a block, strip after strip."""
+        f, wide = self.f, self.form.places[1]
+        with f.loop(number(I64, 0), number(I64, wide), self.strip) as strip:
+            after = f.binary("add", strip.index, number(I64, self.strip))
+            after = f.intrinsic("smin", I64, after, number(I64, wide))
+            with f.loop(*self.lines.bounds(f, line)) as tap:
+                down, source = self.lines.steps(f, tap.index)
+                with f.loop(number(I64, 0), number(I64, self.across)) as across:
+                    self._take_inputs(places, across.index)
+                    start = self._times(line, self.o.strides[0])
+                    result = f.at(self.first_map, start, self.type)
+                    inputs = [f.at(pointer, source, self.type) for pointer in self.starts]
+                    step = f.binary("add", self._times(down, self.across), across.index)
+                    sums = f.at(own, self._times(step, self.tile), self.wide)
+                    tap_across = f.binary("add", places[1], across.index)
+                    self._line(sums, inputs, result, (strip.index, after), tap_across)
+
+    def _take_inputs(self, places: list[Value], across: Value) -> None:
         """Where each input of the block begins (place 0, row 0), and its tap across."""
         f = self.f
         group, tap, first, unit = places
+        tap = f.binary("add", tap, across)
         by_row, by_channel = self.x.strides[1:3]
         (left, _), gap = self.form.window.padding[1], self.form.window.dilation[1]
         start = f.at(self.input, self._times(group, self.channels * by_channel), self.type)
@@ -177,18 +228,18 @@ class _Weights:
 
     # -------------------------------------------------------------- a line of places
 
-    def _line(self, sums: Value, inputs: list[Value], result: Value) -> None:
-        """Add what a line of places gives to the sums of one tap down."""
-        f, count = self.f, self.block.inputs * self.block.maps
+    def _line(
+        self, sums: Value, inputs: list[Value], result: Value, strip: tuple[Value, Value],
+        tap: Value,
+    ) -> None:  # fmt: skip
+        """Add what a strip of a line gives to the sums of one tap."""
+        f = self.f
         by = self.form.window.stride[1]
-        begin, full, last, end = self._parts()
         size = self.lanes * self.node.dtype.itemsize
-        values = [f.load(f.at(sums, place, self.wide), self.wide, size) for place in range(count)]
-        for first, after, is_whole in (
-            (begin, full, False),
-            (full, last, True),
-            (last, end, False),
-        ):
+        values = [
+            f.load(f.at(sums, place, self.wide), self.wide, size) for place in range(self.tile)
+        ]
+        for first, after, is_whole in self._parts() if self.joins_taps else self._part(strip, tap):
             if first.text == after.text:
                 continue
             with f.loop(first, after, 1, values) as loop:
@@ -201,8 +252,15 @@ class _Weights:
         for place, value in enumerate(values):
             self._keep(value, f.at(sums, place, self.wide))
 
-    def _parts(self) -> tuple[Value, Value, Value, Value]:
-        """Places across: from where to where all inputs of any block lie inside."""
+    def _part(self, strip: tuple[Value, Value], tap: Value) -> list[tuple[Value, Value, bool]]:
+        """The places of a strip where a tap reads inside."""
+        f = self.f
+        first, after = (f.load(f.at(table, tap, I64), I64, 8) for table in self.bounds)
+        begin = f.intrinsic("smax", I64, strip[0], first)
+        return [(begin, f.intrinsic("smin", I64, strip[1], after), True)]
+
+    def _parts(self) -> list[tuple[Value, Value, bool]]:
+        """Places across, and whether all inputs lie inside there: edges, and what is between."""
         wide, cover = self.form.places[1], self.form.window.extent(self.form.taps)[1]
         left, right = self.form.window.padding[1]
         by, size = self.form.window.stride[1], self.form.size[1]
@@ -211,7 +269,7 @@ class _Weights:
         if not left and not right:
             full, last = 0, wide
         begin, whole, rest, end = (number(I64, value) for value in (0, full, last, wide))
-        return begin, whole, rest, end
+        return [(begin, whole, False), (whole, rest, True), (rest, end, False)]
 
     def _inside(self, place: Value) -> list[Value]:
         """Whether each input lies inside."""
@@ -288,12 +346,11 @@ class _Weights:
 
     # -------------------------------------------------------------- the end
 
-    def _store(self, line: Value, places: list[Value]) -> None:
-        """Store the block of a tap down."""
-        f, count = self.f, self.block.inputs * self.block.maps
+    def _store(self, line: Value, places: list[Value], own: Value) -> None:
+        """Store the block of a tap."""
+        f = self.f
         group, _, _, unit = places
         size = self.lanes * self.node.dtype.itemsize
-        own = f.at(self.sums, self._times(line, count), self.wide)
         down, across, by_input, _ = dense(self.node.shape)
         first = f.binary(
             "add",
@@ -347,7 +404,7 @@ def _choose(inputs: int, units: int, registers: int) -> Block:
                 break
             turn = max(sums / ADDS, (high + wide) / LOADS, LATENCY)
             blocks = -(-inputs // high) * -(-units // wide)
-            cycles = blocks * (turn + 0.5)
+            cycles = blocks * (turn + 0.5 + 0.05 * (high + wide))
             if cycles < least:
                 best, least = Block(high, wide), cycles
     return best
