@@ -32,7 +32,23 @@ LARGEST = 60
 """The most elements of a tensor in a program."""
 
 DISCONTINUOUS = frozenset(
-    {"floor", "round", "sign", "eq", "ne", "lt", "le", "argmax", "cast", "max", "min", "reduce_max"}
+    {
+        "floor",
+        "round",
+        "sign",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "argmax",
+        "cast",
+        "max",
+        "min",
+        "reduce_max",
+        "window_max",
+        "window_pick",
+        "window_place",
+    }
 )
 """Primitives that may turn an error of one unit in the last place into a large one."""
 
@@ -252,6 +268,54 @@ def product(make: Maker, name: str) -> Tensor:
     else:
         b, tb = a, not ta
     return PRIMITIVES[name](a, b, transpose_a=ta, transpose_b=tb)
+
+
+def image(make: Maker) -> Tensor:
+    """A tensor of four axes, the first two not empty."""
+    x = make.tensor("f", lambda t: t.ndim <= 4 and 0 not in t.shape[:2])
+    shape = (*x.shape, *(1,) * (4 - x.ndim))
+    order = make.pick([(0, 1, 2, 3), (1, 0, 3, 2)])
+    return PRIMITIVES["transpose"](PRIMITIVES["reshape"](x, shape=shape), axes=order)
+
+
+def window(make: Maker, x: Tensor, least: int) -> tuple[tuple[int, int], dict[str, Any]]:
+    """The size of a window that fits, and how it lies; padding leaves it this many elements."""
+    taps = make.pick([n for n in (1, 2) if n <= x.shape[0]]), min(make.small(1), x.shape[1])
+    widths = [(make.small(0, max(n - least, 0)), make.small(0, max(n - least, 0))) for n in taps]
+    stride = make.small(1), make.small(1)
+    return taps, {"stride": stride, "padding": tuple(widths), "dilation": (1, 1)}
+
+
+@builder("convolve convolve_input convolve_weight")
+def convolution(make: Maker, name: str) -> Tensor:
+    x = image(make)
+    taps, where = window(make, x, 0)
+    groups = make.pick([n for n in (1, 2, 3) if x.shape[2] % n == 0])
+    maps = groups * make.small(1, 2)
+    w = make.partner(TensorType((*taps, x.shape[2] // groups, maps), x.dtype))
+    where["groups"] = groups
+    result = PRIMITIVES["convolve"](x, w, **where)
+    if name == "convolve_input":
+        return PRIMITIVES[name](result, w, shape=x.shape[:2], **where)
+    if name == "convolve_weight":
+        return PRIMITIVES[name](x, result, shape=taps, **where)
+    return result
+
+
+@builder("window_max window_pick window_place window_sum window_spread")
+def windows(make: Maker, name: str) -> Tensor:
+    x = image(make)
+    taps, where = window(make, x, 1)
+    where["taps"] = taps
+    if name in {"window_max", "window_sum"}:
+        return PRIMITIVES[name](x, **where)
+    if name == "window_pick":
+        return PRIMITIVES[name](x, make.partner(x.type), **where)
+    total = PRIMITIVES["window_sum"](x, **where)
+    result = make.pick([total, make.partner(total.type)])
+    if name == "window_place":
+        return PRIMITIVES[name](x, result, **where)
+    return PRIMITIVES[name](result, shape=x.shape[:2], **where)
 
 
 @builder("broadcast")

@@ -41,7 +41,10 @@ def test_a_picture_is_written(thalweg):
         (["cosine(-1)"], "Cosine.initial = -1 is outside [0, ∞)"),
         (["cosine_restarts(0.1, length=0)"], "length = 0 is outside (0, ∞)"),
         (["warm_up(0.1, length=50)", "--steps", 20], "= 50 updates is longer than the run of 20"),
-        (["cosine(0.1)", "--steps", 0], "total_steps must be a whole number of at least 1, got 0"),
+        (["cosine(0.1)", "--steps", 0], "'--steps': 0 is not in the range x>=1"),
+        (["cosine(0.1)", "--per-epoch", 0], "'--per-epoch': 0 is not in the range x>=1"),
+        (["cosine(0.1)", "--out", "rate.jpg"], "--out rate.jpg must end in .svg, .png or .pdf"),
+        (["cosine(0.1)", "--out", "no/rate.svg"], "the folder no does not exist; make it"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(thalweg, words, message):

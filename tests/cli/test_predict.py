@@ -52,6 +52,20 @@ def test_a_runs_folder_serves_as_its_model(thalweg, trained):
     )
 
 
+@pytest.mark.parametrize("model", ["run", "run/model.safetensors"])
+def test_swapped_arguments_are_told(thalweg, trained, model):
+    done = thalweg("predict", trained, model)
+    assert (done.code, done.out) == (2, "")
+    assert f"{model} is the model, and rows.csv is none: the model comes first" in done.err
+    assert f"thalweg predict {model} rows.csv" in done.err
+
+
+def test_a_table_is_no_model(thalweg, trained):
+    done = thalweg("predict", trained, trained)
+    assert done.code == 1
+    assert "rows.csv: is a text (such as a CSV table), not a thalweg file" in done.err
+
+
 def test_a_file_is_written_whole(thalweg, trained):
     shown = thalweg("predict", "run", trained).out
     done = thalweg("predict", "run", trained, "--out", "p.csv")

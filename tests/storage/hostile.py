@@ -174,6 +174,8 @@ def frames() -> Iterator[tuple[str, bytes, str]]:
     yield "length 0", bytes(8) + body, "no header at its start"
     yield "length 2^64-1", b"\xff" * 8 + body, "18,446,744,073,709,551,615 bytes long, but only"
     yield "length 2^63", (2**63).to_bytes(8, "little") + body, "bytes long, but only"
+    yield "a CSV table", b"name,size,price\nBonn,3,5\n", "is a text .such as a CSV table., not"
+    yield "a text in UTF-8", "Größe,Stück,Preis\n1,2,3\n".encode(), "is a text .such as"
     longer = (len(body) + 1).to_bytes(8, "little") + body
     yield "length past the end", longer, "the file is truncated"
     big = (17 * 2**20).to_bytes(8, "little") + b"{" + bytes(17 * 2**20)

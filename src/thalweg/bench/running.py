@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from thalweg.bench.cases import Case, grid_cases
+from thalweg.bench.cases import TARGETS, Case, grid_cases
 from thalweg.bench.features import measure_features
 from thalweg.bench.machine import describe, peak
 from thalweg.bench.options import Options
@@ -142,7 +142,7 @@ def case_rows(
             lambda name, outputs: peers[name].different(outputs),
             tell,
         )
-    for contender, entry in zip(contenders, entries, strict=True):
+    for contender, entry in zip(contenders, entries, strict=True) if has_starts(case) else ():
         tell(f"{case.name}: start of {entry.peer}, threads: {entry.threads}")
         contender.attempt(lambda each=contender, entry=entry: note_starts(each, entry, workers))
     for name in names:
@@ -150,6 +150,11 @@ def case_rows(
             reason = f"no package {', '.join(absent)}"
             rows += [Row(case, name, count, ABSENT, reason) for count in options.threads]
     return rows
+
+
+def has_starts(case: Case) -> bool:
+    """Whether starts are measured in processes of their own; of images where there is a target."""
+    return not case.form or any(target.of(case) for target in TARGETS)
 
 
 def _folder(case: Case) -> str:

@@ -1,12 +1,17 @@
-"""Curves drawn with characters, for a terminal."""
+"""Curves: drawn with characters for a terminal, or to a file of a picture."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
+
+from thalweg.errors import SettingError
 
 WIDTH, HEIGHT = 64, 12
+PICTURES = (".svg", ".png", ".pdf")
+"""Endings of the pictures that commands write."""
 
 
 def curve_text(
@@ -69,3 +74,17 @@ def _row(value: float, low: float, high: float, height: int) -> int:
 def _middle(low: float, high: float, height: int, log: bool) -> str:
     value = high - (high - low) * ((height - 1) // 2) / (height - 1)
     return f"{math.exp(value) if log else value:.3g}"
+
+
+def check_picture(out: str | None) -> None:
+    """Refuse before the work what could not be written after it.
+
+    Raises:
+        SettingError: another ending, or a folder that does not exist.
+    """
+    if out is None:
+        return
+    if not Path(out).parent.is_dir():
+        raise SettingError(f"--out {out}: the folder {Path(out).parent} does not exist; make it")
+    if Path(out).suffix.lower() not in PICTURES:
+        raise SettingError(f"--out {out} must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from thalweg.cli import options
 from thalweg.cli.console import say, say_entry, tell
+from thalweg.cli.curves import check_picture, curve_text
 from thalweg.cli.train import parse_hidden, parse_kinds
 from thalweg.errors import SettingError
 from thalweg.tabular.settings import TableSettings
@@ -74,7 +74,7 @@ def lr_find(
         seed=seed,
     )
     settings.check()
-    _check_picture(out)
+    check_picture(out)
     from thalweg.tabular import open_table, prepare_table
 
     table = open_table(file)
@@ -109,16 +109,6 @@ def _target(file: str, target: str | None, names: Any) -> str:
     )
 
 
-def _check_picture(out: str | None) -> None:
-    """Refuse before the work what could not be written after it."""
-    if out is None:
-        return
-    if not Path(out).parent.is_dir():
-        raise SettingError(f"--out {out}: the folder {Path(out).parent} does not exist; make it")
-    if Path(out).suffix.lower() not in {".svg", ".png", ".pdf"}:
-        raise SettingError(f"--out {out} must end in .svg, .png or .pdf")
-
-
 def _tested(
     prepared: PreparedTable, settings: TableSettings, low: float, high: float, steps: int
 ) -> LearningRateTest:
@@ -145,8 +135,6 @@ def _tested(
 
 
 def _show(found: LearningRateTest, out: str | None) -> None:
-    from thalweg.cli.curves import curve_text
-
     say("smoothed training loss over the learning rate")
     first, last = (f"{found.rates[place]:.2g}" for place in (0, -1))
     say(curve_text(found.smoothed.tolist(), first, last))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from thalweg.cli.console import say, say_entry
+from thalweg.cli.curves import check_picture, curve_text
 from thalweg.descriptions import members
 
 _HELP = (
@@ -17,8 +18,8 @@ _HELP = (
 
 def plot_schedule(
     schedule: Annotated[str, typer.Argument(metavar="SPEC", help=_HELP)],
-    steps: Annotated[int, typer.Option("--steps", help="Updates of the whole run.")] = 1000,
-    per_epoch: Annotated[int, typer.Option("--per-epoch", help="Updates of one epoch.")] = 1,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Updates of the whole run.")] = 1000,
+    per_epoch: Annotated[int, typer.Option("--per-epoch", min=1, help="Updates of one epoch.")] = 1,
     out: Annotated[
         str | None,
         typer.Option("--out", metavar="FILE", help="Picture to write: .svg, .png or .pdf."),
@@ -29,6 +30,7 @@ def plot_schedule(
     A schedule is written as its name with its settings in brackets; schedules may stand inside
     each other. A schedule that counts epochs needs --per-epoch.
     """
+    check_picture(out)
     from thalweg.descriptions.spec import parse_spec
     from thalweg.optim.plotting import plot_schedule as draw
 
@@ -38,8 +40,6 @@ def plot_schedule(
         say_entry("plot", out)
         return
     rates = chosen.rates(steps, per_epoch)
-    from thalweg.cli.curves import curve_text
-
     epochs = f", {steps / per_epoch:g} epochs" if per_epoch > 1 else ""
     say(f"learning rate: {schedule}")
     say(curve_text(rates.tolist(), "0", f"{steps} updates{epochs}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,7 @@ def predict(
 
     Of images, path, class and probability are printed, a line for each image; --out writes a CSV.
     """
+    check_order(model, file[0])
     chosen = load_model(model)
     for given in file:
         check_out(out, given, model)
@@ -70,6 +72,23 @@ def write_csv(out: str | None, header: list[str], columns: list[list[Any]]) -> N
     from thalweg.storage.atomic import write_atomically
 
     write_atomically(out, (chunk.encode() for chunk in csv_text(header, columns)))
+
+
+def check_order(model: str, file: str) -> None:
+    """Refuse a model in the place of a table, and a table in the place of the model.
+
+    Raises:
+        SettingError: the arguments are swapped.
+    """
+    first, second = (
+        model_path(given).suffix == ".safetensors" and model_path(given).is_file()
+        for given in (model, file)
+    )
+    if second and not first:
+        raise SettingError(
+            f"{file} is the model, and {model} is none: the model comes first, as in "
+            f"thalweg predict {shlex.join((file, model))}"
+        )
 
 
 def check_out(out: str | None, file: str, model: str) -> None:

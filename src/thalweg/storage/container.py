@@ -238,10 +238,10 @@ def _refuse_start(first: bytes, size: int, length: int) -> None:
 def _is_text(first: bytes) -> bool:
     """Whether the first bytes are text; those of a thalweg file hold zeros."""
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(first)
+        text = codecs.getincrementaldecoder("utf-8")().decode(first)
     except UnicodeDecodeError:
         return False
-    return all(mark.isprintable() or mark in "\t\r\n" for mark in text)
+    return all(mark.isprintable() or mark in "\t\r\n\ufeff" for mark in text)
 
 
 def _check_format(header: Header, allowed: AbstractSet[str]) -> None:

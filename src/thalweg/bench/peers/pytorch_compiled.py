@@ -17,11 +17,11 @@ class CompiledPyTorch(Peer):
     title = "PyTorch compiled"
     packages = ("torch",)
     variants = ("module", "functional")
-    image_variants = ("module", "module, channels last")
+    image_variants = ("module, channels last",)
     note = (
         "torch.compile; the faster of (module) a compiled network with fused Adam and "
         "(functional) gradient and Adam written as functions, compiled as one graph; for images "
-        "the module in the faster of both memory formats"
+        "the module, channels last"
     )
 
     def load(self, threads: int) -> None:
