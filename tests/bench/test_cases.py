@@ -1,5 +1,6 @@
 """Cases, the grid, and the operations of a step."""
 
+import numpy as np
 import pytest
 
 import thalweg as tw
@@ -66,6 +67,13 @@ def test_the_operations_of_a_step_with_images():
     stage3 = 64 * (9 * 32 * 64 + 9 * 64 * 64 + 32 * 64)
     resnet = 2 * stem + 3 * (stage1 + stage2 + stage3 + 640)
     assert image_case("resnet", 3, 1).flops == 2 * 3 * resnet
+
+
+def test_the_first_batches_hold_two_classes():
+    for case in CASES:
+        y = np.arange(case.checked_batches * case.batch_size) % case.widths[-1]
+        assert len(set(y)) >= 2
+        assert case.checked_batches <= case.batches
 
 
 @pytest.mark.parametrize("form", ["lenet", "resnet"])

@@ -35,7 +35,10 @@ SETTINGS = [
     ({"resume": True}, r"resume=True needs the checkpoint's path"),
     ({"early_stopping": 0}, r"EarlyStopping.patience = 0 is outside"),
     ({"clip": -1.0}, r"ClipNorm.bound = -1.0 is outside \(0, ∞\)"),
+    ({"seed": 2**70}, r"seed = \d+ is outside its range: at most 2\^63 - 1"),
     ({"dtype": "int64"}, r"dtype must be float32 or float64"),
+    ({"dtype": "float16"}, r"dtype must be float32 or float64, got 'float16'$"),
+    ({"dtype": None}, r"dtype must be float32 or float64, got None"),
     ({"checkpoint_every": 0}, r"checkpoint_every = 0 is outside"),
 ]
 

@@ -65,9 +65,9 @@ class InPlace:
         self.calls.append("state")
         return copied(self.inner.state())
 
-    def evaluate(self, x):
+    def evaluate(self, x, states=None):
         self.calls.append("evaluate")
-        return self.inner.evaluate(x)
+        return self.inner.evaluate(x, states)
 
 
 def copied(state):

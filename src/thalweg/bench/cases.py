@@ -80,6 +80,11 @@ class Case:
         return self.batch_size * self.batches
 
     @property
+    def checked_batches(self) -> int:
+        """First batches whose losses are compared step by step; together they hold two classes."""
+        return 1 if self.batch_size > 1 else 2
+
+    @property
     def parameters(self) -> int:
         """Weights and biases."""
         if self.architecture is not None:
@@ -112,9 +117,9 @@ CASES = (
     Case((30, 64, 64, 2), 32, 256),
     Case((784, 256, 128, 10), 128, 64),
     Case((784, 1024, 1024, 10), 256, 16),
-    image_case("lenet", 1, 128),
-    image_case("lenet", 16, 32),
-    image_case("lenet", 64, 16),
+    image_case("lenet", 1, 32),
+    image_case("lenet", 16, 16),
+    image_case("lenet", 64, 8),
     image_case("lenet", 256, 4),
     image_case("resnet", 64, 2),
 )

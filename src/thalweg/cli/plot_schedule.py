@@ -9,6 +9,7 @@ import typer
 from thalweg.cli.console import say, say_entry
 from thalweg.cli.curves import check_picture, curve_text
 from thalweg.descriptions import members
+from thalweg.errors import SettingError
 
 _HELP = (
     'Such as "cosine(0.1)" or "warm_up(then=cosine_restarts(0.1, length=10), length=5)". '
@@ -18,8 +19,8 @@ _HELP = (
 
 def plot_schedule(
     schedule: Annotated[str, typer.Argument(metavar="SPEC", help=_HELP)],
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Updates of the whole run.")] = 1000,
-    per_epoch: Annotated[int, typer.Option("--per-epoch", min=1, help="Updates of one epoch.")] = 1,
+    steps: Annotated[int, typer.Option("--steps", help="Updates of the whole run.")] = 1000,
+    per_epoch: Annotated[int, typer.Option("--per-epoch", help="Updates of one epoch.")] = 1,
     out: Annotated[
         str | None,
         typer.Option("--out", metavar="FILE", help="Picture to write: .svg, .png or .pdf."),
@@ -30,6 +31,9 @@ def plot_schedule(
     A schedule is written as its name with its settings in brackets; schedules may stand inside
     each other. A schedule that counts epochs needs --per-epoch.
     """
+    for option, value in (("--steps", steps), ("--per-epoch", per_epoch)):
+        if value < 1:
+            raise SettingError(f"{option} must be at least 1, got {value}")
     check_picture(out)
     from thalweg.descriptions.spec import parse_spec
     from thalweg.optim.plotting import plot_schedule as draw

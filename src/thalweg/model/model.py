@@ -224,22 +224,46 @@ def numeric_rows(
     """Rows as a numeric array (N, …) without infinity, and without NaN unless ``missing``.
 
     Raises:
-        DataError: text or mixed types, or a value that is not finite, named with row and column.
+        DataError: no real numbers, or a value that is not finite, named with row and column.
         ShapeError: no rows' axis, or rows of another shape.
     """
     try:
         array = as_array(x if isinstance(x, (np.ndarray, Tensor)) else np.asarray(x))
     except DTypeError as error:
-        raise DataError(
-            f"{name} holds text or mixed types where numbers are due ({error}); encode categories "
-            "as numbers, or train from a table (thalweg.fit_table), which does it for you"
-        ) from error
+        raise DataError(f"{name} {_no_numbers(x)}") from error
     if array.ndim < 1 or (shape is not None and array.shape[1:] != shape):
         expected = f"(rows, {', '.join(map(str, shape))})" if shape is not None else "(rows, …)"
         raise ShapeError(f"{name} has shape {array.shape}, expected {expected}")
     if array.dtype.kind == "f":
         _refuse_nonfinite(array, name, missing=missing)
     return array
+
+
+def _no_numbers(x: Any) -> str:
+    """What rows are that are no real numbers, and what to do."""
+    if hasattr(x, "toarray"):
+        return f"is sparse ({type(x).__name__}); make it dense: x.toarray()"
+    array = np.asarray(x)
+    if array.dtype.kind == "c":
+        return (
+            f"holds complex numbers ({array.dtype.name}); give their real and imaginary parts as "
+            "columns of their own"
+        )
+    if array.dtype.kind in "Mm":
+        return f"holds dates or times ({array.dtype.name}); give numbers, such as days since a day"
+    first = next((item for item in array.flat if not _fits(item)), array.flat[0])
+    shown = " ".join(f"{first!r:.40}".split())
+    return (
+        f"holds text or mixed types where numbers are due, such as {shown}; encode categories as "
+        "numbers, or train from a table (thalweg.fit_table), which does it for you"
+    )
+
+
+def _fits(item: object) -> bool:
+    """Whether an element is a number of at most 64 bits."""
+    if isinstance(item, int):
+        return -(2**63) <= item < 2**64
+    return isinstance(item, (float, np.number))
 
 
 def _refuse_nonfinite(array: Array, name: str, block: int = 2**20, *, missing: bool) -> None:
@@ -252,7 +276,9 @@ def _refuse_nonfinite(array: Array, name: str, block: int = 2**20, *, missing: b
             row, rest = int(place[0]) + start, ", ".join(str(int(item)) for item in place[1:])
             value = array[start : start + rows][place]
             column = f", column {rest}" if rest else ""
+            remedy = "remove the row or fill the value"
+            if np.isnan(value):
+                remedy += ", or train with Impute() at the front of the network, which fills it"
             raise DataError(
-                f"{name} holds {value} in row {row}{column} (counted from 0); "
-                "remove the row or fill the value before training"
+                f"{name} holds {value} in row {row}{column} (counted from 0); {remedy}"
             )

@@ -36,7 +36,7 @@ from thalweg.graph import (
     placeholder,
 )
 from thalweg.nn.initialisers import Fans, Initialiser
-from thalweg.nn.paths import any_selects
+from thalweg.nn.paths import is_frozen
 from thalweg.ops.functions import astype, fold_in, stop_gradient
 from thalweg.ops.random import key_from_seed
 
@@ -155,7 +155,8 @@ class Scope:
     @property
     def training(self) -> bool:
         """Whether the layer is being trained (dropout acts) or used; frozen layers are used."""
-        return self._store.training and not any_selects(self._store.frozen, self.path)
+        store = self._store
+        return store.training and not is_frozen(store.frozen, self.path, store.values or ())
 
     def _name(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

@@ -26,6 +26,28 @@ def any_selects(patterns: Iterable[str], path: str) -> bool:
     return any(selects(pattern, path) for pattern in patterns)
 
 
+def is_frozen(patterns: Iterable[str], path: str, parameters: Iterable[str]) -> bool:
+    """Whether a layer is kept as it is: a pattern means it, or all of its parameters are meant.
+
+    A layer without parameters is kept with the one around it.
+
+    >>> is_frozen(("1.*",), "1", ("0.weight", "1.weight", "1.bias"))
+    True
+    >>> is_frozen(("*.bias",), "1", ("0.weight", "1.weight", "1.bias"))
+    False
+    """
+    chosen = tuple(patterns)
+    if not chosen or any_selects(chosen, path):
+        return bool(chosen)
+    known, layer = tuple(parameters), path
+    while layer:
+        own = [item for item in known if item.startswith(f"{layer}.")]
+        if own:
+            return all(any_selects(chosen, item) for item in own)
+        layer = layer.rpartition(".")[0]
+    return False
+
+
 def check_patterns(name: str, patterns: Sequence[str], paths: Iterable[str]) -> None:
     """Refuse a pattern that means nothing.
 

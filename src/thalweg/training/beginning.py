@@ -88,6 +88,11 @@ def started(start: Any, plan: Blueprint, dtype: np.dtype[Any]) -> dict[str, Arra
         SettingError: no arrays, a path or shape that the network does not have, or a value that is
             not finite.
     """
+    if isinstance(getattr(start, "model", None), Model):
+        raise SettingError(
+            f"start must be a model or arrays by path, got a {type(start).__name__}; give its "
+            "model: start=run.model"
+        )
     if isinstance(start, Model):
         start = {**start.parameters, **start.states}
     if not isinstance(start, Mapping) or not start:
@@ -149,6 +154,7 @@ def whole_number(name: str, value: Any, low: int, high: int = 2**63 - 1) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise SettingError(f"{name} must be a whole number, got {value!r}")
     if not low <= value <= high:
-        limit = f"[{low}, {high}]" if high < 2**63 - 1 else f"at least {low}"
+        limit = f"at least {low}" if value < low else "at most 2^63 - 1"
+        limit = f"[{low}, {high}]" if high < 2**63 - 1 else limit
         raise SettingError(f"{name} = {value} is outside its range: {limit}")
     return int(value)

@@ -12,6 +12,7 @@ from thalweg.compiler.interpreter import Interpreter
 from thalweg.graph import Array
 from thalweg.model.forward import Forward
 from thalweg.training.job import Chosen, Job
+from thalweg.training.recipe import Values
 from thalweg.training.step import Batch, Outcome, State
 
 
@@ -126,8 +127,13 @@ class Executor(Protocol):
         """
         ...
 
-    def evaluate(self, x: Array | Chosen) -> Array:
-        """The network's outputs for rows, with the parameters that a model would use now."""
+    def evaluate(self, x: Array | Chosen, states: Values | None = None) -> Array:
+        """The network's outputs for rows, with the parameters that a model would use now.
+
+        Args:
+            x: rows.
+            states: of the network, in place of those of the run.
+        """
         ...
 
 
@@ -189,8 +195,8 @@ class InterpreterExecutor:
         results = self._interpreters[length].run(graph.arguments(state, batch, self.job.run))
         return graph.outcome(results, state.step)
 
-    def evaluate(self, x: Array | Chosen) -> Array:
+    def evaluate(self, x: Array | Chosen, states: Values | None = None) -> Array:
         """The network's outputs for rows."""
         state = self.state()
         used = self.job.recipe.used(state.parameters, state.slots)
-        return self._forward(used, state.states, x)
+        return self._forward(used, state.states if states is None else states, x)

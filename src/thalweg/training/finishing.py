@@ -17,7 +17,8 @@ STATISTICS = ("running", "exact")
 def finisher(statistics: str, recipe: Recipe, rows: Rows) -> Finish | None:
     """What turns the states of training into those of the model, if anything does.
 
-    Averaged weights had no batches of their own, so that their statistics are always exact.
+    Averaged weights had no batches of their own, so that their statistics are always exact; they
+    are judged with these while training, too.
 
     Args:
         statistics: ``running`` or ``exact``.
@@ -31,12 +32,7 @@ def finisher(statistics: str, recipe: Recipe, rows: Rows) -> Finish | None:
         raise SettingError(f"statistics = {statistics!r} is not one of {', '.join(STATISTICS)}")
     if statistics == "running" and recipe.average is None:
         return None
+    from thalweg.training.statistics import ExactStatistics
 
-    def finish(parameters: Values, states: Values) -> Values:
-        if not states:
-            return states
-        from thalweg.training.statistics import exact_statistics
-
-        return exact_statistics(recipe.network, parameters, states, rows.x, frozen=recipe.frozen)
-
-    return finish
+    exact = ExactStatistics(recipe.network, rows.x, recipe.frozen)
+    return exact if exact.layers else None

@@ -90,10 +90,10 @@ class LBFGSExecutor:
             raise RuntimeError("no state yet: call load() first")
         return self._state
 
-    def evaluate(self, x: Array | Chosen) -> Array:
+    def evaluate(self, x: Array | Chosen, states: Values | None = None) -> Array:
         """The network's outputs for rows."""
         state = self.state()
-        return self._forward(state.parameters, state.states, x)
+        return self._forward(state.parameters, state.states if states is None else states, x)
 
     def run(self, steps: range, sums: Sums, seconds: float) -> Stretch:
         """Iterate until the time is used up, at least once, or until nothing is left to gain."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FrameType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from thalweg.optim.plateau import ReduceOnPlateau, plateaus
 from thalweg.training.executor import Executor, Stretch, Sums
 from thalweg.training.finishing import Finish
 from thalweg.training.history import Callback, Display, Epoch, History, Progress
-from thalweg.training.job import Job
+from thalweg.training.job import Chosen, Job
 from thalweg.training.recipe import Values
 from thalweg.training.step import State
 from thalweg.training.stopping import GRADIENT_NORM, Best, EarlyStopping, Stopping
@@ -116,6 +117,13 @@ class Ended:
     reason: str
 
 
+class _Used(NamedTuple):
+    """The arrays that a model would have."""
+
+    parameters: Values
+    states: Values
+
+
 class Loop:
     """One run, from a standing to its end.
 
@@ -139,6 +147,7 @@ class Loop:
         self._sums = Sums(standing.loss_sum, standing.weight_sum)
         self._began: float | None = None
         self._exported: State | None = standing.state
+        self._judged: _Used | None = None
         self._shares = self._shares_now()
         self._rate = self._rates()
 
@@ -176,9 +185,21 @@ class Loop:
             self._exported = self.executor.state(last)
         return self._exported
 
-    def _used(self, state: State) -> Values:
-        """The parameters that a model would use now: their averages where there are any."""
-        return self.plan.job.recipe.used(state.parameters, state.slots)
+    def _used(self) -> _Used:
+        """What a model would use now: averages where there are any, with their own statistics."""
+        if self._judged is None:
+            state, plan = self._state(), self.plan
+            parameters = plan.job.recipe.used(state.parameters, state.slots)
+            finish = plan.finish if plan.job.recipe.average is not None else None
+            states = finish(parameters, state.states) if finish else state.states
+            self._judged = _Used(parameters, states)
+        return self._judged
+
+    def _outputs(self, x: Array | Chosen) -> Array:
+        """The outputs for rows of the model that there would be now."""
+        if self.plan.job.recipe.average is None or self.plan.finish is None:
+            return self.executor.evaluate(x)
+        return self.executor.evaluate(x, self._used().states)
 
     def _prepare(self) -> None:
         began = time.perf_counter()
@@ -210,7 +231,7 @@ class Loop:
         steps = range(self._step, self.plan.stop(self._step))
         stretch = self.executor.run(steps, self._sums, _STRETCH_SECONDS)
         if stretch.steps:
-            self._exported = None
+            self._exported = self._judged = None
         self._step += stretch.steps
         self._sums = stretch.sums
         return stretch
@@ -219,7 +240,7 @@ class Loop:
         plan, number = self.plan, len(self._history.rows) + 1
         values = {"train_loss": sums.mean}
         if plan.validate is not None and plan.job.held_out is not None:
-            values |= plan.validate(self.executor.evaluate(plan.job.held_out.x))
+            values |= plan.validate(self._outputs(plan.job.held_out.x))
         values["learning_rate"] = self._rate(number * plan.job.steps_per_epoch - 1)
         if plan.gradient is not None:
             values[GRADIENT_NORM] = plan.gradient(self._state())
@@ -229,20 +250,18 @@ class Loop:
             self.executor.adjust(self._shares)
         monitored = values.get("validation_loss", values["train_loss"])
         if plan.stopping is not None and self._best.falls(monitored, plan.stopping.min_delta):
-            state = self._state()
-            self._best = Best(number, monitored, self._used(state), state.states)
+            self._best = Best(number, monitored, *self._used())
         plan.display.epoch(self.progress())
 
     def _call_back(self) -> str:
         """Tell the callbacks of the finished epoch, after its checkpoint is written."""
         if not self.plan.callbacks:
             return ""
-        state, rows = self._state(), self._history.rows
+        rows = self._history.rows
         parameters, states = (
-            {path: _read_only(value) for path, value in group.items()}
-            for group in (self._used(state), state.states)
+            {path: _read_only(value) for path, value in group.items()} for group in self._used()
         )
-        event = Epoch(len(rows), rows[-1], parameters, state.step, states)
+        event = Epoch(len(rows), rows[-1], parameters, self._step, states)
         wishes = [callback(event) for callback in self.plan.callbacks]
         stops = any(isinstance(wish, (bool, np.bool_)) and wish for wish in wishes)
         return "callback" if stops else ""

@@ -19,6 +19,7 @@ from thalweg.graph import Array
 from thalweg.model.forward import native_forward
 from thalweg.training.executor import Stretch, Sums, gathered
 from thalweg.training.job import Chosen, Job
+from thalweg.training.recipe import Values
 from thalweg.training.snapshot import Snapshot
 from thalweg.training.step import State, StepGraph
 
@@ -181,12 +182,12 @@ class NativeExecutor:
         groups = [{path: next(copies) for path in names} for names in self._groups]
         return State(groups[0], groups[1], groups[2], self._step)
 
-    def evaluate(self, x: Array | Chosen) -> Array:
+    def evaluate(self, x: Array | Chosen, states: Values | None = None) -> Array:
         """The network's outputs for rows."""
         arrays = iter(self._arrays)
         groups = [{path: next(arrays) for path in names} for names in self._groups]
         used = self.job.recipe.used(groups[0], groups[1])
-        return self._forward(used, groups[2], x)
+        return self._forward(used, groups[2] if states is None else states, x)
 
     # -------------------------------------------------------------- steps
 

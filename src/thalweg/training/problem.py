@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.errors import DataError, SettingError, ShapeError
+from thalweg.errors import DataError, DTypeError, SettingError, ShapeError
 from thalweg.graph import Array, Shape, as_dtype
 from thalweg.model.model import Model
 from thalweg.nn.layer import Network
@@ -94,7 +94,10 @@ def float_dtype(dtype: Any) -> np.dtype[Any]:
     Raises:
         SettingError: neither float32 nor float64.
     """
-    kind = as_dtype(dtype)
+    try:
+        kind = as_dtype(dtype)
+    except DTypeError as error:
+        raise SettingError(f"dtype must be float32 or float64, got {dtype!r:.80}") from error
     if kind.kind != "f":
         raise SettingError(f"dtype must be float32 or float64, got {kind.name}")
     return kind

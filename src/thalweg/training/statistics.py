@@ -19,7 +19,7 @@ from thalweg.errors import DataError
 from thalweg.graph import Array, Tensor
 from thalweg.model.forward import BATCH, Forward, Sliceable, native_forward
 from thalweg.nn.layer import Layer, Network, Scope, blueprint, layer_kind
-from thalweg.nn.paths import any_selects
+from thalweg.nn.paths import is_frozen
 from thalweg.ops.functions import concatenate, reshape
 
 
@@ -94,20 +94,54 @@ def exact_statistics(
     >>> exact_statistics(tw.BatchNorm1d(), parameters, states, x)
     {'mean': array([2.]), 'variance': array([1.])}
     """
-    if not len(x):
-        raise DataError("exact statistics need at least one row")
-    found = dict(states)
-    plan = blueprint(network, x[:1].shape[1:])
-    layers = [item.path for item in plan.applied if getattr(item.layer, "has_statistics", False)]
-    for path in dict.fromkeys(layers):
-        if any_selects(frozen, path):
-            continue
-        moments = _moments(forward(_front(network, path)), parameters, found, x)
-        values = {"mean": moments.mean, "variance": moments.squares / moments.number}
-        for name, value in values.items():
-            key = f"{path}.{name}" if path else name
-            found[key] = value.astype(np.asarray(states[key]).dtype)
-    return found
+    return ExactStatistics(network, x, frozen, forward)(parameters, states)
+
+
+class ExactStatistics:
+    """:func:`exact_statistics` of one network and its rows, made ready once for many parameters.
+
+    Args:
+        network: a layer or function.
+        x: training rows (N, …).
+        frozen: patterns of layers whose statistics stay as they are.
+        forward: makes a network ready to run.
+
+    Attributes:
+        layers: the paths of the layers whose statistics are computed, in the order of the data.
+
+    Raises:
+        DataError: no rows.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        x: Sliceable,
+        frozen: tuple[str, ...] = (),
+        forward: Callable[[Network], Forward] = native_forward,
+    ) -> None:
+        if not len(x):
+            raise DataError("exact statistics need at least one row")
+        plan = blueprint(network, x[:1].shape[1:])
+        paths = [item.path for item in plan.applied if getattr(item.layer, "has_statistics", False)]
+        self.layers = tuple(
+            path for path in dict.fromkeys(paths) if not is_frozen(frozen, path, plan.parameters)
+        )
+        self._x = x
+        self._fronts = {path: forward(_front(network, path)) for path in self.layers}
+
+    def __call__(
+        self, parameters: Mapping[str, Array], states: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """All states; those of other layers are as given."""
+        found = dict(states)
+        for path, front in self._fronts.items():
+            moments = _moments(front, parameters, found, self._x)
+            values = {"mean": moments.mean, "variance": moments.squares / moments.number}
+            for name, value in values.items():
+                key = f"{path}.{name}" if path else name
+                found[key] = value.astype(np.asarray(states[key]).dtype)
+        return found
 
 
 def _moments(

@@ -16,7 +16,7 @@ import thalweg as tw
 from thalweg.compiler.interpreter import Interpreter
 from thalweg.compiler.passes.pipeline import optimise
 from thalweg.compiler.passes.stabilise import STABLE
-from thalweg.graph import TensorType, source_of, trace_flat, verify
+from thalweg.graph import PRIMITIVES, TensorType, source_of, trace_flat, verify
 
 NAMES = {rule.name for rule in STABLE}
 ROWS = np.array([[1000, -1000, 3], [-1000, -1000, -999], [2**-30, -(2**-30), 0.5], [-40, 40, 2]])
@@ -175,7 +175,8 @@ def test_nan_stays(name, form):
 
 FEW = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 SOAK = settings(FEW, max_examples=10_000, derandomize=False)
-SMOOTH = {*DISCONTINUOUS, "pow", "scatter_add"}
+WINDOWS = {name for name in PRIMITIVES if name.startswith(("convolve", "window"))}
+SMOOTH = {*DISCONTINUOUS, *WINDOWS, "pow", "scatter_add"}
 
 
 def elements(formula):
