@@ -154,6 +154,20 @@ def test_the_plan_says_what_was_chosen(thalweg, csv):
     assert "with      clip 1, class weight balanced, updates from 2 batches" in done.out
 
 
+def test_the_plan_says_nothing_of_what_the_network_lacks(thalweg, csv):
+    done = thalweg("train", csv(), "--target", "sold", "--epochs", 1, "--hidden", "", "--out", "a",
+                   "--statistics", "exact")  # fmt: skip
+    assert done.code == 0
+    assert "network   5-2, linear: 12 parameters\n" in done.out
+    assert "exact statistics" not in done.out
+    assert "note: exact statistics change nothing: the network has no batch norm" in done.err
+    assert tw.load("a/model.safetensors").record["dropout"] is None
+    words = ("--normalise", "batch_norm", "--statistics", "exact")
+    done = thalweg("train", csv(), "--target", "sold", *FAST, "--out", "b", *words)
+    assert "with      exact statistics" in done.out
+    assert "exact statistics change" not in done.err
+
+
 def test_the_help_lists_every_registered_name(thalweg, monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
     text = thalweg("train", "--help").out

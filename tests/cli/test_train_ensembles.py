@@ -24,6 +24,14 @@ def test_an_ensemble_is_trained_and_predicts(thalweg, csv, kind):
     assert "2" in thalweg("summary", "here/model.safetensors").out
 
 
+def test_one_member_is_one(thalweg, csv):
+    done = thalweg("train", csv(), *FAST, "--ensemble", "mean", "--members", 1)
+    assert done.code == 0, done.err
+    assert "with      1 member (mean)" in done.out
+    assert "1 member: accuracy on the test rows" in done.out
+    assert "1 members" not in done.out
+
+
 def test_json_holds_the_scores(thalweg, csv):
     done = thalweg("train", csv(), *FAST, "--members", 3, "--json")
     *epochs, last = map(json.loads, done.out.splitlines())

@@ -82,7 +82,7 @@ def test_a_normalisation_takes_no_other_layer_than_the_hidden_one(given):
 
 @pytest.mark.parametrize("given", ["relu", "dropout(0.5)", "linear(5)", "instance_norm", "3"])
 def test_only_normalisations_are_normalisations(given):
-    with pytest.raises(SettingError, match="unknown normalisation .* Known: layer_norm, rms_norm"):
+    with pytest.raises(SettingError, match=r"unknown normalisation .* Known: layer_norm, rms_norm"):
         TableSettings(normalise=given).check()
 
 

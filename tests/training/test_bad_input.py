@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from tests.training.problems import blobs, classifier, line
 
 import thalweg as tw
@@ -51,8 +52,15 @@ def test_settings_out_of_range_are_refused(options, message):
 
 DATA = [
     ({"x": holed(np.nan)}, DataError, r"x holds nan in row 7, column 1 \(counted from 0\)"),
-    ({"x": holed(np.inf)}, DataError, r"x holds inf in row 7, column 1"),
+    ({"x": holed(np.nan)}, DataError, r"fill the value, or train with Impute\(\) at the front"),
+    ({"x": holed(np.inf)}, DataError, r"x holds inf in row 7, column 1 .* fill the value$"),
     ({"x": [["a", "b"]] * 120}, DataError, r"x holds text or mixed types where numbers are due"),
+    ({"x": [["a", "b"]] * 120}, DataError, r"numbers are due, such as 'a'; encode categories"),
+    ({"x": [[1.0, None]] * 120}, DataError, r"numbers are due, such as None; encode categories"),
+    ({"x": X * 1j}, DataError, r"x holds complex numbers \(complex64\); give their real and"),
+    ({"x": np.full((120, 1), "2020-01-01", "M8[D]")}, DataError, r"x holds dates or times"),
+    ({"x": sparse.csr_array(X)}, DataError, r"x is sparse \(csr_array\); .*: x\.toarray\(\)$"),
+    ({"x": [[1.0]] * 119 + [[1.0, 2.0]]}, ShapeError, r"x holds rows of different lengths"),
     ({"x": X[:50]}, ShapeError, r"x has 50 rows, y has 120"),
     ({"x": X[:0], "y": Y[:0]}, DataError, r"x has no rows"),
     ({"x": 3.0}, ShapeError, r"x has shape \(\), expected \(rows, …\)"),
@@ -86,8 +94,15 @@ DATA = [
 
 @pytest.mark.parametrize(("options", "error", "message"), DATA, ids=lambda v: str(v)[:30])
 def test_data_that_does_not_fit_is_refused(options, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message) as caught:
         fit(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_no_start():
+    run = fit()
+    with pytest.raises(SettingError, match=r"got a TrainedRun; give its model: start=run\.model$"):
+        fit(start=run)
 
 
 def test_networks_that_cannot_be_trained_are_refused():
@@ -109,8 +124,10 @@ def test_predictions_refuse_other_rows_than_the_training_had():
     model = fit().model
     with pytest.raises(ShapeError, match=r"x has shape \(2, 3\), expected \(rows, 2\)"):
         model.predict(np.zeros((2, 3)))
-    with pytest.raises(DataError, match="x holds nan in row 0, column 0"):
+    with pytest.raises(DataError, match="x holds nan in row 0, column 0") as caught:
         model.predict(np.full((1, 2), np.nan))
+    assert "before training" not in str(caught.value)
+    assert "train with Impute()" in str(caught.value)
     with pytest.raises(DataError, match="predict_proba is for classes"):
         fit(LINE_X, LINE_Y, tw.Linear(1)).model.predict_proba(LINE_X)
 

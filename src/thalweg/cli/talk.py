@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from thalweg.cli.console import Output, say, say_entry, say_report, tell, tell_notes
 from thalweg.cli.folders import MODEL, checkpoints
+from thalweg.data.table import plural
+from thalweg.descriptions import descriptions_in
 from thalweg.descriptions.spec import spec_of
 from thalweg.optim.schedules import Cosine, Schedule
 
@@ -66,9 +68,14 @@ class Talk:
             f"batches of {settings.batch(count)}, "
             f"at most {settings.epochs} epochs, seed {settings.seed}",
         )
-        extra = _extras(settings)
+        normalised = any(
+            getattr(part, "has_statistics", False) for part in descriptions_in(network)
+        )
+        extra = _extras(settings, normalised=normalised)
         if extra:
             say_entry("with", ", ".join(extra))
+        if settings.statistics == "exact" and not normalised:
+            tell("note", "exact statistics change nothing: the network has no batch normalisation")
         say()
 
     def display(self) -> Display | bool:
@@ -103,6 +110,8 @@ def _built(prepared: PreparedTable, settings: TableSettings) -> str:
         return f"{inputs} inputs, {settings.text('structure')}"
     outputs = settings.outputs(prepared.task, prepared.outputs)
     words = ["-".join(map(str, (inputs, *settings.hidden, outputs)))]
+    if not settings.hidden:
+        return f"{words[0]}, linear"
     words += [settings.text("normalise")] if settings.normalise is not None else []
     words += [settings.text("activation")]
     words += [f"initialiser {settings.text('initialiser')}"] if settings.initialiser else []
@@ -118,7 +127,7 @@ def rate_text(rate: Any) -> str:
     return f"learning rate {spec_of(rate) if isinstance(rate, Schedule) else f'{rate:.2g}'}"
 
 
-def _extras(settings: TableSettings) -> list[str]:
+def _extras(settings: TableSettings, *, normalised: bool) -> list[str]:
     """What was chosen beyond the defaults, in words."""
     names = ("loss", "penalty", "clip", "class_weight", "average", "augment", "stop")
     words = [
@@ -127,9 +136,9 @@ def _extras(settings: TableSettings) -> list[str]:
         if getattr(settings, name) is not None
     ]
     words += [f"updates from {settings.accumulate} batches"] if settings.accumulate > 1 else []
-    words += ["exact statistics"] if settings.statistics == "exact" else []
+    words += ["exact statistics"] if settings.statistics == "exact" and normalised else []
     count = settings.size_of_ensemble
-    words += [f"{count} members ({settings.ensemble or 'mean'})"] if count else []
+    words += [f"{plural(count, 'member')} ({settings.ensemble or 'mean'})"] if count else []
     return words
 
 

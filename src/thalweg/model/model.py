@@ -16,7 +16,7 @@ from thalweg.data.scaled_target import TargetScale
 from thalweg.data.table import Note
 from thalweg.data.targets import NumberTarget, Target
 from thalweg.descriptions import Plain
-from thalweg.errors import DataError, DTypeError, SettingError, ShapeError
+from thalweg.errors import DataError, DTypeError, GraphError, SettingError, ShapeError
 from thalweg.graph import Array, Shape, Tensor, as_array, constant
 from thalweg.model.forward import Forward, native_forward
 from thalweg.nn.front import check_rows, takes_missing
@@ -229,6 +229,10 @@ def numeric_rows(
     """
     try:
         array = as_array(x if isinstance(x, (np.ndarray, Tensor)) else np.asarray(x))
+    except (GraphError, ShapeError):
+        raise
+    except ValueError as error:
+        raise ShapeError(f"{name} holds rows of different lengths: {error}") from error
     except DTypeError as error:
         raise DataError(f"{name} {_no_numbers(x)}") from error
     if array.ndim < 1 or (shape is not None and array.shape[1:] != shape):
@@ -251,7 +255,7 @@ def _no_numbers(x: Any) -> str:
         )
     if array.dtype.kind in "Mm":
         return f"holds dates or times ({array.dtype.name}); give numbers, such as days since a day"
-    first = next((item for item in array.flat if not _fits(item)), array.flat[0])
+    first = next((item for item in array.ravel().tolist() if not _fits(item)), None)
     shown = " ".join(f"{first!r:.40}".split())
     return (
         f"holds text or mixed types where numbers are due, such as {shown}; encode categories as "

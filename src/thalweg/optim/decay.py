@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from thalweg.descriptions import flag, option, part, register, setting
@@ -63,9 +63,9 @@ class DecoupledDecay(Optimizer):
         """As the rule says."""
         return self.then.keeps(slot, path, shape)
 
-    def check(self, paths: Iterable[str]) -> None:
+    def check(self, shapes: Mapping[str, Shape]) -> None:
         """As the rule says."""
-        self.then.check(paths)
+        self.then.check(shapes)
 
     @property
     def chosen_rate(self) -> Rate:
@@ -79,6 +79,10 @@ class DecoupledDecay(Optimizer):
     def with_rate(self, rate: Rate) -> DecoupledDecay:
         """With another rate of the rule."""
         return dataclasses.replace(self, then=self.then.with_rate(rate))
+
+    def with_rates(self, change: Callable[[Rate], Rate]) -> DecoupledDecay:
+        """With other rates of the rule."""
+        return dataclasses.replace(self, then=self.then.with_rates(change))
 
     def point(self, parameters: Values, state: State, moment: Moment) -> Values:
         """Where the rule takes the gradient."""

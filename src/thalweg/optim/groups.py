@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,16 +111,15 @@ class Groups(Optimizer):
         inner = inner_slot(str(own), slot)
         return inner is not None and self.rules[own].keeps(inner, path, shape)
 
-    def check(self, paths: Iterable[str]) -> None:
+    def check(self, shapes: Mapping[str, Shape]) -> None:
         """Refuse a pattern that fits nothing, or only what earlier groups have.
 
         Raises:
             SettingError: naming the pattern.
         """
-        known = list(paths)
-        check_patterns("groups", [group.pattern for group in self.groups], known)
+        check_patterns("groups", [group.pattern for group in self.groups], shapes)
         for place, rule in enumerate(self.rules):
-            own = [path for path in known if self.rule_of(path) == place]
+            own = {path: shape for path, shape in shapes.items() if self.rule_of(path) == place}
             if not own and place < len(self.groups):
                 raise SettingError(
                     f"groups: all that {self.groups[place].pattern!r} fits belongs to earlier "
@@ -140,6 +139,14 @@ class Groups(Optimizer):
     def with_rate(self, rate: Rate) -> Groups:
         """With another rate of the others."""
         return dataclasses.replace(self, otherwise=self.otherwise.with_rate(rate))
+
+    def with_rates(self, change: Callable[[Rate], Rate]) -> Groups:
+        """With other rates of all rules."""
+        groups = tuple(
+            dataclasses.replace(group, optimizer=group.optimizer.with_rates(change))
+            for group in self.groups
+        )
+        return dataclasses.replace(self, groups=groups, otherwise=self.otherwise.with_rates(change))
 
     def point(self, parameters: Values, state: State, moment: Moment) -> Values:
         """Where each rule takes the gradient of its parameters."""

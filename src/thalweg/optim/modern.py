@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -155,6 +157,16 @@ class Muon(Optimizer):
             return matrix
         inner = inner_slot(_OTHERS, slot)
         return not matrix and inner is not None and self.others.keeps(inner, path, shape)
+
+    def check(self, shapes: Mapping[str, Shape]) -> None:
+        """Refuse another rule that does not fit the parameters that are no matrices."""
+        self.others.check({path: shape for path, shape in shapes.items() if len(shape) != 2})
+
+    def with_rates(self, change: Callable[[Rate], Rate]) -> Muon:
+        """With other rates, of matrices and of the other rule."""
+        return dataclasses.replace(
+            self.with_rate(change(self.learning_rate)), others=self.others.with_rates(change)
+        )
 
     def point(self, parameters: Values, state: State, moment: Moment) -> Values:
         """The parameters, but where the other rule looks ahead."""

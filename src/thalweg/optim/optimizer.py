@@ -7,7 +7,7 @@ is a dictionary of slots, each a dictionary by parameter path.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self, cast
 
@@ -88,8 +88,15 @@ class Optimizer(Description):
         """The same rule with another learning rate."""
         return dataclasses.replace(self, **{"learning_rate": rate})
 
-    def check(self, paths: Iterable[str]) -> None:
+    def with_rates(self, change: Callable[[Rate], Rate]) -> Self:
+        """The same rule with another learning rate for each that it has, of itself or inside."""
+        return self.with_rate(change(self.chosen_rate))
+
+    def check(self, shapes: Mapping[str, Shape]) -> None:
         """Refuse a rule that does not fit a network's parameters; called before training.
+
+        Args:
+            shapes: of the parameters by path.
 
         Raises:
             SettingError: naming what does not fit.

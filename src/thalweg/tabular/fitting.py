@@ -318,7 +318,7 @@ def _record(
         "table": prepared.table.origin,
         "task": prepared.task,
         "split": {"train": train, "validation": validation, "test": held_out},
-        "dropout": None if settings.structure is not None else settings.dropout_rate(train),
+        "dropout": settings.dropout_rate(train) if settings.has_hidden_layers else None,
         "class_weight": _plain_weights(settings.class_weight),
         "statistics": settings.statistics,
         "early_stopping": _plain(as_stopping(settings.early_stopping)),

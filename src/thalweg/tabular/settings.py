@@ -161,6 +161,11 @@ class TableSettings:
             layers += [Dropout(rate)] if rate else []
         return Sequential(*layers, Linear(outputs))
 
+    @property
+    def has_hidden_layers(self) -> bool:
+        """Whether layers are built that activation, normalisation and dropout follow."""
+        return self.structure is None and bool(self.hidden)
+
     def dropout_rate(self, rows: int) -> float:
         """The share of units left out, for this many training rows."""
         if self.dropout is not None:

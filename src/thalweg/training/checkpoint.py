@@ -100,6 +100,7 @@ def save_checkpoint(
         "loss_sum": _to_plain(standing.loss_sum),
         "weight_sum": _to_plain(standing.weight_sum),
         "seconds": standing.seconds,
+        "ended": standing.ended,
     }
     arrays = prefixed(
         parameters=state.parameters,
@@ -204,7 +205,10 @@ def _standing(path: str | os.PathLike[str], held: Container, start: State) -> St
         )
     rows = [_row(row) for row in cast("list[Plain]", document["history"])]
     sums = (_number(document[name]) for name in ("loss_sum", "weight_sum", "seconds"))
-    return Standing(state, History(rows), best, *sums)
+    ended = document.get("ended", "")
+    if not isinstance(ended, str):
+        raise TypeError(f"ended is {ended!r:.40}, not text")
+    return Standing(state, History(rows), best, *sums, ended=ended)
 
 
 def _count(value: Plain) -> int:

@@ -95,7 +95,7 @@ class EnsembleRun:
     out_of_bag: OutOfBag | None = None
 
     def __repr__(self) -> str:
-        return f"EnsembleRun({len(self.members)} members, ended by {self.stop_reason})"
+        return f"EnsembleRun({plural(len(self.members), 'member')}, ended by {self.stop_reason})"
 
     def scores(self, x: Any = None, y: Any = None) -> EnsembleScores:
         """How good and how different the members are.
@@ -136,7 +136,7 @@ class EnsembleRun:
             entries += [("out of bag", self.out_of_bag.metrics[scores.measure])]
         entries += [("disagreement", scores.disagreement)]
         width = max(len(name) for name, _ in entries)
-        lines = [f"{len(pairs)} members: {title} on the {scores.rows}"]
+        lines = [f"{plural(len(pairs), 'member')}: {title} on the {scores.rows}"]
         return "\n".join([*lines, *(f"{name:<{width}}  {value:.4f}" for name, value in entries)])
 
 

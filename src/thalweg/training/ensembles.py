@@ -116,7 +116,7 @@ def bagging(
 
     A row that is drawn twice stands twice among the member's rows, so that layers which learn from
     rows, and batch statistics, see the sample and nothing else. Samples of one class are drawn
-    again.
+    again. Balanced class weights are those of all training rows.
 
     Args:
         network: a layer.
@@ -149,6 +149,7 @@ def bagging(
             f"scale_targets: each sample would have a scale of its own, which the outputs for "
             f"{type(rows.code.loss).__name__} cannot follow; scale y before, or use fit_ensemble"
         )
+    options["class_weight"] = rows.class_weight(options.get("class_weight"))
     seeds = member_seeds(seed, members)
     progress = options.pop("progress", None)
 

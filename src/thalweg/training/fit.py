@@ -12,6 +12,7 @@ from typing import Any
 from thalweg.compiler.threads import one_blas_thread
 from thalweg.descriptions import Plain
 from thalweg.errors import FileError, NonFiniteError, SettingError
+from thalweg.graph import Graph
 from thalweg.model.model import Model
 from thalweg.nn.augmentation import as_augmentation
 from thalweg.nn.layer import Network, blueprint
@@ -32,7 +33,7 @@ from thalweg.training.checkpoint import (
 )
 from thalweg.training.executor import Executor
 from thalweg.training.finishing import finisher
-from thalweg.training.full_batch import gradient_norm
+from thalweg.training.full_batch import FullBatch, gradient_norm
 from thalweg.training.history import Callback, Display
 from thalweg.training.job import Job
 from thalweg.training.lbfgs import check_whole_batch
@@ -218,7 +219,9 @@ def _plan(job: Job, given: Problem, backend: str, **chosen: Any) -> Plan:
         identity={"dtype": given.dtype.name, "start": given.digest},
         finish=finisher(chosen["statistics"], job.recipe, given.rows),
         rules=rules,
-        gradient=gradient_norm(job, backend) if needs_gradient(rules) else None,
+        gradient=gradient_norm(job, backend, given.parameters, given.states)
+        if needs_gradient(rules)
+        else None,
     )
 
 
@@ -262,10 +265,18 @@ def _beginning(
         raise FileError(f"checkpoint {path}: the folder {path.parent} does not exist; make it")
     marks = {**fingerprint(plan), "classes": _labels(given.code)}
     if not (is_described(job.recipe.network) and is_described(job.recipe.loss)):
-        marks["program"] = program_digest(job.graph(start, job.batch_size).traced)
+        marks["program"] = program_digest(_program(job, start))
     plan = replace(plan, save=partial(save_checkpoint, path, marks))
     found = load_checkpoint(path, marks, start) if resume else None
     return plan, found or Standing(start)
+
+
+def _program(job: Job, start: State) -> Graph:
+    """What a step computes, as traced."""
+    if not job.recipe.optimizer.whole_batch:
+        return job.graph(start, job.batch_size).traced
+    risk = FullBatch(job)
+    return risk.graph(start.parameters, start.states, next(risk.batches(start.states)))
 
 
 def _labels(code: TargetCode) -> Plain:
@@ -291,6 +302,7 @@ def _train(plan: Plan, executor: Executor, standing: Standing, given: Problem) -
 
 def _failure(job: Job, ended: Ended, run: TrainedRun) -> NonFiniteError:
     state = ended.standing.state
-    error = NonFiniteError(explain(replay(job, state), state.step + 1))
+    whole = job.recipe.optimizer.whole_batch
+    error = NonFiniteError(explain(replay(job, state), state.step + 1, whole))
     error.run = run
     return error

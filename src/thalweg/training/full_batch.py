@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from thalweg.ops.random import key_from_seed
 from thalweg.optim.optimizers import Moment
 from thalweg.training.job import DROPOUT, Job
 from thalweg.training.learner import Given, Learner, Stage
-from thalweg.training.recipe import Values
+from thalweg.training.recipe import Recipe, Values
 from thalweg.training.step import Batch, State
 
 BLOCK = 4096
@@ -59,20 +59,18 @@ class FullBatch:
     def __init__(self, job: Job, backend: str = "native") -> None:
         self.job = job
         self._runner = RUNNERS[backend]
+        self._graphs: dict[int, Graph] = {}
         self._programs: dict[int, Callable[..., list[Array]]] = {}
         self._settings = list(job.recipe.settings().values())
         self._key = key_from_seed(job.seed, DROPOUT)
 
     def __call__(self, parameters: Values, states: Values) -> Whole:
         """Risk, loss, gradients and states."""
-        rows = self.job.rows
-        block = len(rows) if states else min(BLOCK, len(rows))
         trained = [path for path in parameters if not self.job.recipe.is_frozen(path)]
         sums = [np.zeros(()), np.zeros(())]
         sums += [np.zeros(parameters[path].shape, np.float64) for path in trained]
         total, found = 0.0, list[Array]()
-        for start in range(0, len(rows), block):
-            batch = rows.take(np.arange(start, min(start + block, len(rows))))
+        for batch in self.batches(states):
             found = self._run(parameters, states, batch)
             share = float(len(batch.x) if batch.weights is None else np.sum(batch.weights))
             sums = [held + share * value for held, value in zip(sums, found, strict=False)]
@@ -82,19 +80,41 @@ class FullBatch:
         after = dict(zip(states, found[2 + len(trained) :], strict=True))
         return Whole(float(risk), float(loss), named, after)
 
-    def _run(self, parameters: Values, states: Values, batch: Batch) -> list[Array]:
+    def batches(self, states: Values) -> Iterator[Batch]:
+        """All rows, as few at a time as the network allows."""
+        rows = self.job.rows
+        block = len(rows) if states else min(BLOCK, len(rows))
+        for start in range(0, len(rows), block):
+            yield rows.take(np.arange(start, min(start + block, len(rows))))
+
+    def graph(self, parameters: Values, states: Values, batch: Batch) -> Graph:
+        """What is computed of a batch, as traced; once for each length.
+
+        Raises:
+            SettingError: the risk is no function, for random numbers are drawn.
+        """
+        length = len(batch.x)
+        if length not in self._graphs:
+            arrays = self.arguments(parameters, states, batch)
+            types = [type_of(np.asarray(array)) for array in arrays]
+            names = [*parameters, *states, *self.job.recipe.settings(), *_names(batch), "key"]
+            traced = self._traced(list(parameters), list(states))
+            graph, _ = trace_flat(traced, types, names)
+            _refuse_random(graph, self.job.recipe)
+            self._graphs[length] = graph
+        return self._graphs[length]
+
+    def arguments(self, parameters: Values, states: Values, batch: Batch) -> list[Array]:
+        """The arrays of a batch's graph, in its order."""
         given = [array for array in batch if array is not None]
-        arrays = [*parameters.values(), *states.values(), *self._settings, *given, self._key]
+        return [*parameters.values(), *states.values(), *self._settings, *given, self._key]
+
+    def _run(self, parameters: Values, states: Values, batch: Batch) -> list[Array]:
         length = len(batch.x)
         if length not in self._programs:
-            types = [type_of(np.asarray(array)) for array in arrays]
-            names = [*parameters, *states, *self.job.recipe.settings()]
-            names += [*("x", "y", "weights")[: len(given)], "key"]
-            traced = self._traced(list(parameters), list(states))
-            graph = optimise(trace_flat(traced, types, names)[0]).graph
-            _refuse_random(graph)
-            self._programs[length] = self._runner(graph)
-        return self._programs[length](*arrays)
+            graph = self.graph(parameters, states, batch)
+            self._programs[length] = self._runner(optimise(graph).graph)
+        return self._programs[length](*self.arguments(parameters, states, batch))
 
     def _traced(self, parameters: list[str], states: list[str]) -> Callable[..., list[Tensor]]:
         recipe = self.job.recipe
@@ -116,9 +136,22 @@ class FullBatch:
         return risk
 
 
-def gradient_norm(job: Job, backend: str) -> Callable[[State], float]:
-    """The norm of the gradient of the risk of all training rows, as a function of a state."""
+def gradient_norm(
+    job: Job, backend: str, parameters: Values, states: Values
+) -> Callable[[State], float]:
+    """The norm of the gradient of the risk of all training rows, as a function of a state.
+
+    Args:
+        job: gives the recipe and the rows.
+        backend: what runs the programs.
+        parameters: to begin with.
+        states: to begin with.
+
+    Raises:
+        SettingError: random numbers are drawn, so that the risk is no function.
+    """
     risk = FullBatch(job, backend)
+    risk.graph(parameters, states, next(risk.batches(states)))
 
     def norm(state: State) -> float:
         found = risk(state.parameters, state.states)
@@ -127,11 +160,19 @@ def gradient_norm(job: Job, backend: str) -> Callable[[State], float]:
     return norm
 
 
-def _refuse_random(graph: Graph) -> None:
+def _names(batch: Batch) -> list[str]:
+    return [name for name, array in zip(batch._fields, batch, strict=True) if array is not None]
+
+
+def _refuse_random(graph: Graph, recipe: Recipe) -> None:
     key = graph.inputs[-1]
-    for node in graph.nodes:
-        if node.source is not None and any(item is key for item in node.source.inputs):
-            raise SettingError(
-                "the network draws random numbers (dropout or noise), so that its risk changes "
-                "from one evaluation to the next; leave these layers out"
-            )
+    used = (node.source.inputs for node in graph.nodes if node.source is not None)
+    if not any(item is key for inputs in used for item in inputs):
+        return
+    reason, remedy = "the network draws random numbers (dropout or noise)", "leave these layers out"
+    if recipe.augmentation is not None:
+        reason = f"augment = {recipe.augmentation!r} changes the rows at random"
+        remedy = "leave it out, or the rule that needs the gradient of all rows"
+    raise SettingError(
+        f"{reason}, so that the risk changes from one evaluation to the next; {remedy}"
+    )

@@ -144,7 +144,7 @@ class LBFGSExecutor:
             slots = _held(state.slots, moves, changes)
             parameters = self._parameters(place)
             self._state = State(parameters, slots, after.states, state.step + 1)
-            self._now = after
+            self._now = after if _same(state.states, after.states) else None
         else:
             self._state = state._replace(step=state.step + 1)
         self._seen.clear()
@@ -204,6 +204,11 @@ class LBFGSExecutor:
 
 def _flat(values: Values) -> Array:
     return np.concatenate([value.reshape(-1).astype(np.float64) for value in values.values()])
+
+
+def _same(before: Values, after: Values) -> bool:
+    """Whether states are as they were; else the risk may be another, even at the same place."""
+    return all(np.array_equal(after[path], value) for path, value in before.items())
 
 
 def _or_infinity(value: float) -> float:

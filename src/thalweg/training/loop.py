@@ -93,6 +93,7 @@ class Standing:
         loss_sum: weighted losses of the running epoch's batches, added up in order.
         weight_sum: their weights.
         seconds: training time so far, without compiling.
+        ended: why no step can follow, if the executor says so.
     """
 
     state: State
@@ -101,6 +102,7 @@ class Standing:
     loss_sum: float = 0.0
     weight_sum: float = 0.0
     seconds: float = 0.0
+    ended: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ class Loop:
         self.compile_seconds = 0.0
         self._start = standing
         self._step = standing.state.step
+        self._ended = standing.ended
         self._history = History(standing.history.rows)
         self._best = standing.best
         self._sums = Sums(standing.loss_sum, standing.weight_sum)
@@ -176,7 +179,7 @@ class Loop:
         sums = self._sums
         return Standing(
             self._state(last), History(self._history.rows), self._best, sums.loss, sums.weight,
-            self._seconds(),
+            self._seconds(), self._ended,
         )  # fmt: skip
 
     def _state(self, last: bool = False) -> State:
@@ -212,6 +215,7 @@ class Loop:
     def _train(self, interrupted: threading.Event) -> str:
         job = self.plan.job
         reason = self._reason_to_stop() if self._step % job.steps_per_epoch == 0 else ""
+        reason = reason or self._ended
         while not reason and self._step < job.total_steps:
             stretch = self._stretch()
             for sums in stretch.epochs:
@@ -222,7 +226,7 @@ class Loop:
             if stretch.epochs:
                 reason = self._call_back() or self._reason_to_stop()
             self.plan.display.update(self.progress())
-            reason = reason or stretch.ended
+            reason = reason or self._ended
             if interrupted.is_set():
                 reason = reason or "interrupted"
         return reason or "epochs"
@@ -233,6 +237,7 @@ class Loop:
         if stretch.steps:
             self._exported = self._judged = None
         self._step += stretch.steps
+        self._ended = stretch.ended
         self._sums = stretch.sums
         return stretch
 

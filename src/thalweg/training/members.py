@@ -25,6 +25,7 @@ from thalweg.training.learning import front_takes_missing
 from thalweg.training.problem import float_dtype
 from thalweg.training.result import TrainedRun
 from thalweg.training.targets import TargetCode, fit_targets
+from thalweg.training.validation import balanced
 
 _MEMBER, _BAG = 3, 4
 """Sites of the random numbers of an ensemble, beside those of a run."""
@@ -70,6 +71,15 @@ class Material(NamedTuple):
             "sample_weight": self.weights,
             "validation": self.validation,
         }
+
+
+    def class_weight(self, given: Any) -> Any:
+        """Weights of classes as :func:`fit` takes them; balanced ones are those of all rows."""
+        labels = self.code.classes
+        if not isinstance(given, str) or given != "balanced" or labels is None or self.y.ndim > 1:
+            return given
+        codes = self.code.encode(self.y).reshape(-1).astype(np.int64)
+        return dict(zip(labels, balanced(codes, labels).tolist(), strict=True))
 
 
 _HELD = "validation rows"
@@ -148,7 +158,7 @@ def member_seeds(seed: int, count: int) -> tuple[int, ...]:
 def bag(seed: int, rows: Material) -> Array:
     """As many places as there are rows, drawn with replacement; sorted.
 
-    Where targets are labels, samples of one class only are drawn again.
+    Samples without weight, and where targets are labels those of one class, are drawn again.
     """
     count = len(rows.y)
     for attempt in range(_DRAWS):
@@ -156,11 +166,12 @@ def bag(seed: int, rows: Material) -> Array:
         shares = words[0].astype(np.float64) * 2.0**-32 + (words[1] >> 12) * 2.0**-52
         places = np.sort(np.minimum((shares * count).astype(np.int64), count - 1))
         one = rows.code.classes is not None and rows.y.ndim == 1
-        if not one or len(np.unique(rows.y[places])) > 1:
+        has_weight = rows.weights is None or rows.weights[places].any()
+        if has_weight and (not one or len(np.unique(rows.y[places])) > 1):
             return places
     raise SettingError(
-        f"{_DRAWS} bootstrap samples of the {count} rows held one class only; use fit_ensemble, "
-        "whose members see every row"
+        f"{_DRAWS} bootstrap samples of the {count} rows held one class only, or rows of weight 0; "
+        "use fit_ensemble, whose members see every row"
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from thalweg.compiler.interpreter import Interpreter
+from thalweg.compiler.passes.pipeline import optimise
 from thalweg.graph import Array, Graph, Tensor
+from thalweg.training.full_batch import FullBatch
 from thalweg.training.job import Job
 from thalweg.training.step import Batch, Run, State, StepGraph
 
@@ -30,24 +33,41 @@ class Origin(NamedTuple):
 
 def replay(job: Job, state: State) -> Origin | None:
     """Where the step after this state stops being finite, whatever backend ran it."""
+    if job.recipe.optimizer.whole_batch:
+        return _replay_all(FullBatch(job), state)
     batch = job.batch(state.step)
     return find_origin(job.graph(state, len(batch.x)), state, batch, job.run)
 
 
+def _replay_all(risk: FullBatch, state: State) -> Origin | None:
+    """Where the risk of all rows stops being finite."""
+    parameters, states = state.parameters, state.states
+    for batch in risk.batches(states):
+        graph = optimise(risk.graph(parameters, states, batch)).graph
+        found = origin_in(graph, risk.arguments(parameters, states, batch))
+        if found is not None:
+            return found
+    return None
+
+
 def find_origin(step: StepGraph, state: State, batch: Batch, run: Run) -> Origin | None:
     """Replay one step from its saved state and name where it stopped being finite."""
-    arguments = step.arguments(state, batch, run)
+    return origin_in(step.graph, step.arguments(state, batch, run))
+
+
+def origin_in(graph: Graph, arguments: Sequence[Array]) -> Origin | None:
+    """Run a graph and name where it stops being finite."""
     largest: dict[int, float] = {}
-    for tensor, array in zip(step.graph.inputs, arguments, strict=True):
+    for tensor, array in zip(graph.inputs, arguments, strict=True):
         largest[id(tensor)] = _largest(array)
 
     def observe(node: Tensor, value: Array) -> None:
         largest[id(node)] = _largest(value)
 
-    Interpreter(step.graph).run(arguments, observe)
-    for tensor in step.graph.constants:
+    Interpreter(graph).run(list(arguments), observe)
+    for tensor in graph.constants:
         largest[id(tensor)] = _largest(tensor.numpy())
-    origins = _origins(step.graph, largest)
+    origins = _origins(graph, largest)
     if not origins:
         return None
     node = origins[0]
@@ -81,29 +101,36 @@ def _origins(graph: Graph, largest: dict[int, float]) -> list[Tensor]:
     return [node for node in graph.nodes if id(node) in found]
 
 
-def explain(origin: Origin | None, step: int) -> str:
-    """The sentence that a person reads: where it happened, and what to try."""
+def explain(origin: Origin | None, step: int, whole_batch: bool = False) -> str:
+    """The sentence that a person reads: where it happened, and what to try.
+
+    Args:
+        origin: as :func:`replay` gives it.
+        step: the number of the update, from 1.
+        whole_batch: whether a line search takes care of the steps' lengths.
+    """
     if origin is None:
-        return (
-            f"update {step}: the loss or a parameter became NaN or infinite; "
-            "try a smaller learning_rate or clip=1.0"
-        )
+        remedy = _SCALE if whole_batch else "try a smaller learning_rate or clip=1.0"
+        return f"update {step}: the loss or a parameter became NaN or infinite; {remedy}"
     place = f"update {step}: {origin.layer}, {origin.direction} pass, operation {origin.operation}"
     return f"{place} gave NaN or infinity from finite inputs up to {origin.largest_input:.3g}; " + (
-        _advice(origin, step)
+        _advice(origin, step, whole_batch)
     )
 
 
 _DOMAINS = {"log": "positive", "log1p": "above -1", "sqrt": "not negative", "div": "not 0"}
 
 
-def _advice(origin: Origin, step: int) -> str:
+_SCALE = "the inputs or starting weights are too large: standardise the inputs"
+
+
+def _advice(origin: Origin, step: int, whole_batch: bool) -> str:
     if origin.operation in _DOMAINS and origin.largest_input < 1e6 and origin.layer != "loss":
         return f"{origin.operation} needs operands that are {_DOMAINS[origin.operation]}"
     if origin.layer == "loss" and origin.largest_input < 1e6:
         return "the loss is undefined for these outputs or targets: check the targets' range"
-    if origin.direction == "forward" and step == 1:
-        return "the inputs or starting weights are too large: standardise the inputs"
+    if whole_batch or (origin.direction == "forward" and step == 1):
+        return _SCALE
     if origin.direction == "backward":
         return "the gradients explode: try clip=1.0 or a learning_rate ten times smaller"
     return (

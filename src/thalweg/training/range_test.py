@@ -161,7 +161,8 @@ def lr_find(
         high: the last rate, > low.
         steps: updates, ≥ 10; the rows are gone through again as often as needed.
         loss: as in :func:`fit`.
-        optimizer: whose learning rate is looked for; the one that it has is not used.
+        optimizer: whose learning rate is looked for; the one that it has is not used. Where it
+            holds several rules, as :class:`Groups` and :class:`Muon` do, all take the tested rate.
         batch_size: rows of a batch; a rate is good for the batches it was found with.
         clip: bound of the gradient's global norm, or a clipping.
         penalty: on the weights, as in :func:`fit`; the losses are without it.
@@ -217,7 +218,7 @@ def _with_rate(rule: Optimizer, ramp: Geometric) -> Optimizer:
             "L-BFGS has no rate to look for: a line search finds the length of each of its steps; "
             "train with it as it is, or look for the rate of another optimizer, such as adam"
         )
-    return rule.with_rate(ramp)
+    return rule.with_rates(lambda _: ramp)
 
 
 class _Raised(NamedTuple):

@@ -161,7 +161,7 @@ def initial_slots(recipe: Recipe, parameters: Values) -> Values:
 def _optimizer_slots(optimizer: Optimizer, parameters: Values) -> Values:
     if isinstance(optimizer, LBFGS):
         return optimizer.arrays(sum(value.size for value in parameters.values()))
-    optimizer.check(parameters)
+    optimizer.check({path: value.shape for path, value in parameters.items()})
     found: Values = {}
     for slot in optimizer.slots:
         if slot.shared:

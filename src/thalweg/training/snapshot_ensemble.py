@@ -11,7 +11,7 @@ from thalweg.model.ensemble import ensemble
 from thalweg.nn.layer import Layer
 from thalweg.optim.accumulation import updates_of
 from thalweg.optim.optimizers import Optimizer, as_optimizer
-from thalweg.optim.schedules import CosineRestarts, Schedule
+from thalweg.optim.schedules import CosineRestarts, Rate, Schedule
 from thalweg.training.beginning import whole_number
 from thalweg.training.ensemble_run import EnsembleRun
 from thalweg.training.fit import fit
@@ -38,7 +38,7 @@ def snapshots(
 
     The learning rate falls along a cosine to 0 in each cycle and starts again: the network settles
     in a minimum, leaves it, and settles in another one. So one run gives several members, for the
-    time of one. The optimiser's own rate is where each cycle begins.
+    time of one. The optimiser's own rate is where each cycle begins, with several rules each one's.
 
     Args:
         network: a layer.
@@ -150,25 +150,28 @@ def _check_options(options: dict[str, Any]) -> None:
 
 
 def restarting(optimizer: str | Optimizer, length: int) -> Optimizer:
-    """An optimiser whose rate falls along a cosine and starts again.
+    """An optimiser whose rates fall along a cosine and start again.
 
     Args:
-        optimizer: with a number as its rate, with which each cycle begins.
+        optimizer: with numbers as its rates, with which each cycle begins.
         length: updates of a cycle.
 
     Raises:
         SettingError: an optimiser that has a schedule already, or no rate.
     """
     rule = as_optimizer(optimizer)
-    rate = rule.chosen_rate
-    if isinstance(rate, Schedule):
-        raise SettingError(
-            f"snapshots bring their own schedule, but the optimizer has {type(rate).__name__}; "
-            "give it the rate with which cycles begin, such as adam(0.01)"
-        )
     if rule.whole_batch:
         raise SettingError(f"{type(rule).__name__} has no rate that could fall and start again")
-    return rule.with_rate(CosineRestarts(rate, length=length, per="update"))
+
+    def cycling(rate: Rate) -> Rate:
+        if isinstance(rate, Schedule):
+            raise SettingError(
+                f"snapshots bring their own schedule, but the optimizer has {type(rate).__name__}; "
+                "give it the rate with which cycles begin, such as adam(0.01)"
+            )
+        return CosineRestarts(rate, length=length, per="update")
+
+    return rule.with_rates(cycling)
 
 
 __all__ = ["restarting", "snapshots"]

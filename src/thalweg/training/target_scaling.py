@@ -29,11 +29,16 @@ def unscaled(code: TargetCode) -> TargetCode:
     """The code by which targets are read before they are scaled: in float64.
 
     Raises:
-        SettingError: targets that are no numbers.
+        SettingError: targets that are no numbers, or counts.
     """
     if code.loss.kind != "numbers" or code.classes is not None:
         name = type(code.loss).__name__
         raise SettingError(f"scale_targets is for numbers, but {name} takes classes; leave it out")
+    if not code.loss.standardised:
+        name = type(code.loss).__name__
+        raise SettingError(
+            f"scale_targets shifts and scales the targets, but {name} takes counts; leave it out"
+        )
     return replace(code, dtype=WIDE)
 
 

@@ -64,13 +64,25 @@ def with_class_weights(rows: Rows, code: TargetCode, given: Any) -> Rows:
     return Rows(rows.x, rows.y, weights if rows.weights is None else weights * rows.weights)
 
 
+def balanced(codes: Array, classes: Sequence[Any]) -> Array:
+    """The weight of each class under which all classes count alike: N / (K · rows of the class).
+
+    Raises:
+        DataError: a class without rows.
+
+    >>> balanced(np.array([0, 1, 1, 1]), ("a", "b"))
+    array([2.        , 0.66666667])
+    """
+    counts = np.bincount(codes, minlength=len(classes))
+    if not counts.all():
+        empty = classes[int(np.argmin(counts))]
+        raise DataError(f"class_weight='balanced': class {empty!r} has no training rows")
+    return len(codes) / (len(classes) * counts)
+
+
 def _class_factors(codes: Array, classes: Sequence[Any], given: Any) -> Array:
     if isinstance(given, str) and given == "balanced":
-        counts = np.bincount(codes, minlength=len(classes))
-        if not counts.all():
-            empty = classes[int(np.argmin(counts))]
-            raise DataError(f"class_weight='balanced': class {empty!r} has no training rows")
-        return len(codes) / (len(classes) * counts)
+        return balanced(codes, classes)
     if not isinstance(given, Mapping):
         raise SettingError(f"class_weight must be 'balanced' or weights by label, got {given!r}")
     unknown = [label for label in given if label not in classes]
@@ -100,7 +112,8 @@ def hold_out(
 
     Raises:
         SettingError: no share, pair or triple.
-        ShapeError, DataError: rows of your own that do not fit.
+        ShapeError: rows of your own that do not fit.
+        DataError: they do not fit either, or the rows of a part have no weight.
     """
     if validation is None:
         return rows, None
@@ -114,6 +127,12 @@ def hold_out(
     labels = rows.y.reshape(len(rows)) if are_labels else None
     shares = (1 - float(validation), float(validation), 0.0)
     train, held_out, _ = split_rows(len(rows), shares, labels=labels, seed=seed % 2**32)
+    for name, places in (("training", train), ("validation", held_out)):
+        if rows.weights is not None and not rows.weights[places].any():
+            raise DataError(
+                f"sample_weight is 0 on all {len(places)} {name} rows that the split has drawn; "
+                "choose another seed, or give validation rows of your own: validation=(x, y)"
+            )
     return _part(rows, train), _part(rows, held_out)
 
 
