@@ -188,15 +188,22 @@ def test_groups_may_hold_wrappers_and_groups():
 
 
 def test_a_pattern_without_parameters_is_refused_with_those_that_there_are():
-    paths = ["0.weight", "0.bias"]
+    paths = {"0.weight": (2, 3), "0.bias": (3,)}
     with pytest.raises(SettingError, match=r"'1' fits none of the parameters 0\.weight, 0\.bias"):
         Groups((Group("1"),)).check(paths)
     with pytest.raises(SettingError, match="'WEIGHT' fits none"):
-        Groups((Group("WEIGHT"),)).check(["weight"])
+        Groups((Group("WEIGHT"),)).check({"weight": (2, 3)})
     with pytest.raises(SettingError, match=r"all that '\*.bias' fits belongs to earlier groups"):
         Groups((Group("0"), Group("*.bias"))).check(paths)
     with pytest.raises(SettingError, match="'9' fits none"):
         DecoupledDecay(Groups((Group("9"),))).check(paths)
+    inner = Groups((Group("0.weight"),))
+    Muon(others=Groups((Group("0.bias"),))).check(paths)
+    with pytest.raises(SettingError, match=r"'0\.weight' fits none of the parameters 0\.bias"):
+        Muon(others=inner).check(paths)
+    rule = Groups((Group("0", Muon(others=Groups((Group("nonsense", SGD(0.1)),)))),))
+    with pytest.raises(SettingError, match="'nonsense' fits none"):
+        tw.fit(network(), X, Y, optimizer=rule, **OPTIONS)
     with pytest.raises(SettingError, match=r"'3\.weight' fits none"):
         tw.fit(network(), X, Y, optimizer=Groups((Group("3.weight"),)), **OPTIONS)
 

@@ -101,6 +101,29 @@ def test_samples_of_one_class_are_drawn_again(backend):
     assert all(len(np.unique(labels[bag(seed, rows)])) == 2 for seed in range(50))
 
 
+@NATIVE
+def test_samples_without_weight_are_drawn_again(backend):
+    rows = _rows(np.zeros((6, 2)), np.arange(6) % 2)._replace(weights=np.eye(6)[2])
+    assert all((bag(seed, rows) == 2).any() for seed in range(50))
+
+
+@NATIVE
+def test_balanced_weights_are_those_of_all_training_rows(backend):
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    y = np.array([1] + [2] * 15 + [0] * 24)
+    net, options = tw.Sequential(tw.Linear(3)), {"members": 6, "epochs": 2, "progress": False}
+    run = tw.bagging(net, x, y, class_weight="balanced", **options)
+    assert any(1 not in y[bag(seed, _rows(x, y, net))] for seed in run.seeds)
+    weights = {0: 40 / (3 * 24), 1: 40 / 3, 2: 40 / (3 * 15)}
+    named = tw.bagging(net, x, y, class_weight=weights, **options)
+    assert same_bits(run.model.parameters, named.model.parameters)
+    with pytest.raises(DataError, match="class 'b' has no training rows"):
+        tw.bagging(
+            net, x, np.array(["a", "c"])[y // 2], classes=list("abc"), class_weight="balanced",
+            **options,
+        )  # fmt: skip
+
+
 def test_members_are_runs_of_fit_on_the_rows_that_were_drawn():
     run = tw.bagging(NET, X, LABELS, members=2, seed=3, **QUICK)
     for member, seed in zip(run.members, run.seeds, strict=True):

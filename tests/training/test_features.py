@@ -6,6 +6,7 @@ from scipy import stats
 from tests.training.problems import blobs, classifier, line, same_bits
 
 import thalweg as tw
+from thalweg.data.splits import split_rows
 from thalweg.errors import DataError, SettingError
 from thalweg.nn.augmentation import Mixup, symmetric_beta
 from thalweg.ops.random import key_from_seed
@@ -182,6 +183,17 @@ def test_class_weights_are_row_weights():
     assert same_bits(by_class.model.parameters, by_row.model.parameters)
 
 
+def test_parts_of_a_split_without_weight_are_refused():
+    drawn = split_rows(60, (0.8, 0.2, 0.0), labels=None, seed=2)
+    for places, name in ((drawn.validation, "12 validation"), (drawn.train, "48 training")):
+        weights = np.ones(60)
+        weights[places] = 0.0
+        with pytest.raises(
+            DataError, match=f"sample_weight is 0 on all {name} rows that the split"
+        ):
+            fit(validation=0.2, sample_weight=weights, early_stopping=3)
+
+
 def test_balanced_weights_follow_the_counts():
     x, y = blobs(rows=60)
     names = np.array(["a", "b", "c"])[np.minimum(y, 1) * 2]
@@ -344,6 +356,24 @@ def test_a_small_gradient_ends_the_run():
         tw.fit(classifier(), *blobs(), stop="small_gradient", progress=False)
 
 
+@pytest.mark.parametrize(
+    ("network", "options", "words"),
+    [
+        (tw.Sequential(tw.Linear(1)), {"augment": "mixup"}, r"augment = Mixup\(.*leave it out, or"),
+        (
+            tw.Sequential(tw.Dropout(), tw.Linear(1)),
+            {},
+            "draws random numbers .*leave these layers",
+        ),
+    ],
+)
+def test_a_risk_at_random_has_no_gradient_and_no_epoch_is_lost(network, options, words):
+    seen = []
+    with pytest.raises(SettingError, match=words):
+        tw.fit(network, X, Y, stop="small_gradient", callbacks=[seen.append], **OPTIONS, **options)
+    assert not seen
+
+
 # ------------------------------------------------------------------ layers that know the rows
 
 
@@ -370,6 +400,32 @@ def test_frozen_batch_normalisation_keeps_its_statistics():
             network, x, y, start=first, frozen="0", statistics=statistics, **OPTIONS
         ).model
         assert same_bits(again.states, first.states)
+
+
+@pytest.mark.parametrize("statistics", ["running", "exact"])
+@pytest.mark.parametrize("frozen", ["1", "1.*", ("1.weight", "1.bias"), ("?.bias", "1.weight")])
+def test_a_layer_whose_parameters_are_all_frozen_is_in_use(frozen, statistics):
+    network = tw.Sequential(tw.Linear(4), tw.BatchNorm1d(), tw.Linear(1))
+    options = {**OPTIONS, "epochs": 1, "statistics": statistics}
+    run = tw.fit(network, X, Y, frozen=frozen, **options)
+    np.testing.assert_array_equal(run.model.states["1.mean"], np.zeros(4))
+    np.testing.assert_array_equal(run.model.states["1.variance"], np.ones(4))
+    some = tw.fit(network, X, Y, frozen="1.bias", **options).model
+    assert (some.states["1.mean"] != 0).all()
+
+
+def test_what_has_no_parameters_is_in_use_with_the_layer_around_it():
+    inner = (tw.Linear(4), tw.BatchNorm1d(scale=False, shift=False), tw.Dropout(0.5))
+    network = tw.Sequential(tw.Sequential(*inner), tw.Linear(1))
+    options = {**OPTIONS, "epochs": 2, "shuffle": False}
+    by_layer, by_name = (
+        tw.fit(network, X, Y, frozen=frozen, **options).model for frozen in ("0", "0.0.weight")
+    )
+    assert same_bits(by_layer.parameters, by_name.parameters)
+    assert same_bits(by_layer.states, by_name.states)
+    flat = tw.Sequential(*inner, tw.Linear(1))
+    moved = tw.fit(flat, X, Y, frozen="0.weight", **options).model
+    assert (moved.states["1.mean"] != 0).all()
 
 
 def test_front_layers_learn_from_training_rows_only():

@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from tests.training.problems import blobs, classifier, line, same_bits
 
 import thalweg as tw
-from thalweg.errors import SettingError
+from thalweg.errors import NonFiniteError, SettingError
 from thalweg.optim.lbfgs import LBFGS
 from thalweg.training import full_batch
 from thalweg.training.full_batch import FullBatch
@@ -77,6 +77,67 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path):
     resumed = tw.fit(network, x, y, checkpoint=place, resume=True, **options)
     assert same_bits(resumed.model.parameters, whole.model.parameters)
     assert np.array_equal(resumed.history["train_loss"], whole.history["train_loss"])
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        tw.Sequential(tw.SpectralNorm(tw.Linear(4)), tw.Tanh(), tw.Linear(1)),
+        tw.Sequential(tw.Linear(4), tw.BatchNorm1d(), tw.Tanh(), tw.Linear(1)),
+    ],
+)
+def test_states_that_change_leave_a_resumed_run_as_it_was(network, tmp_path):
+    options = {**OPTIONS, "epochs": 8, "optimizer": LBFGS()}
+    whole = tw.fit(network, X, Y, **options)
+    place = tmp_path / "run.checkpoint"
+    tw.fit(network, X, Y, checkpoint=place, callbacks=[lambda e: e.number == 4], **options)
+    resumed = tw.fit(network, X, Y, checkpoint=place, resume=True, **options)
+    assert same_bits(resumed.model.parameters, whole.model.parameters)
+    assert same_bits(resumed.model.states, whole.model.states)
+    assert same_bits(resumed.history, whole.history)
+
+
+def test_a_converged_run_has_nothing_to_go_on_with(tmp_path):
+    network, place = tw.Sequential(tw.Linear(1)), tmp_path / "run.checkpoint"
+    first = tw.fit(network, X, Y, checkpoint=place, **OPTIONS)
+    for _ in range(2):
+        again = tw.fit(network, X, Y, checkpoint=place, resume=True, **OPTIONS)
+        assert (again.stop_reason, again.timing.updates) == ("converged", first.timing.updates)
+        assert same_bits(again.history, first.history)
+
+
+def test_a_function_is_compared_by_what_it_computes(tmp_path):
+    def network(x, scope):
+        return scope.apply("a", tw.Linear(1), x)
+
+    def doubled(x, scope):
+        return 2.0 * scope.apply("a", tw.Linear(1), x)
+
+    doubled.__name__ = "network"
+    place = tmp_path / "run.checkpoint"
+    options = {**OPTIONS, "epochs": 4, "checkpoint": place}
+    whole = tw.fit(network, X, Y, **{**options, "checkpoint": None})
+    tw.fit(network, X, Y, callbacks=[lambda e: e.number == 2], **options)
+    with pytest.raises(SettingError, match="program"):
+        tw.fit(doubled, X, Y, resume=True, **options)
+    resumed = tw.fit(network, X, Y, resume=True, **options)
+    assert same_bits(resumed.model.parameters, whole.model.parameters)
+    place.unlink()
+    loss = {"loss": lambda outputs, targets: (outputs - targets) * (outputs - targets)}
+    tw.fit(tw.Sequential(tw.Linear(1)), X, Y, **options, **loss)
+
+
+@pytest.mark.parametrize("block", [4096, 16])
+def test_a_risk_that_is_not_finite_is_explained(block, monkeypatch):
+    monkeypatch.setattr(full_batch, "BLOCK", block)
+    x = X.copy()
+    x[40:] *= 1e30
+    options = {**OPTIONS, "dtype": "float32"}
+    with pytest.raises(NonFiniteError, match=r"update 1: loss, .*standardise the inputs") as caught:
+        tw.fit(tw.Sequential(tw.Linear(1)), x, Y, **options)
+    start = tw.initialise(tw.Sequential(tw.Linear(1)), (3,))
+    assert same_bits(caught.value.run.model.parameters, start)
+    assert caught.value.run.stop_reason == "non-finite"
 
 
 @pytest.mark.parametrize(

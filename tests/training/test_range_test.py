@@ -53,6 +53,16 @@ def test_losses_are_those_of_updates_with_these_rates(factor):
         bias -= rate * 2.0 * error.mean()
 
 
+def test_all_rules_take_the_tested_rate():
+    x, y, _ = quadratic(rows=30)
+    options = {"low": 1e-3, "high": 0.05, "steps": 12, "dtype": "float64"}
+    plain = tw.lr_find(single(), x, y, optimizer="sgd", **options)
+    rule = tw.Groups((tw.Group("0.weight", tw.SGD(1e-9)),), otherwise=tw.SGD(3.0))
+    np.testing.assert_array_equal(
+        tw.lr_find(single(), x, y, optimizer=rule, **options).losses, plain.losses
+    )
+
+
 def test_the_loss_turns_exactly_at_the_limit_of_stability():
     x = np.linspace(-2, 3, 40)[:, None]
     limit = 1.0 / np.mean(x**2)

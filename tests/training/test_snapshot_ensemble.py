@@ -2,6 +2,7 @@
 
 import math
 import signal
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -114,6 +115,38 @@ def test_an_interrupt_keeps_the_cycles_that_are_finished():
 def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(SettingError, match=message):
         tw.snapshots(NET, X, LABELS, **{**QUICK, **options})
+
+
+@pytest.mark.parametrize(
+    ("rule", "rates"),
+    [
+        (tw.Groups((tw.Group("0", tw.SGD(0.1)),), tw.SGD(0.01)), ("0.1", "0.01")),
+        (tw.Muon(0.02, others=tw.AdamW(0.003)), ("0.02", "0.003")),
+        (tw.DecoupledDecay(tw.Muon(0.02, others=tw.SGD(0.5))), ("0.02", "0.5")),
+    ],
+)
+def test_the_rates_of_all_rules_start_again(rule, rates):
+    text = repr(restarting(rule, 7))
+    assert text.count("CosineRestarts(") == 2
+    for rate in rates:
+        assert f"learning_rate=CosineRestarts(initial={rate}, length=7," in text
+
+
+def test_a_schedule_inside_is_refused():
+    rule = tw.Groups((tw.Group("0", tw.SGD(tw.Cosine(0.1))),))
+    with pytest.raises(SettingError, match="the optimizer has Cosine"):
+        restarting(rule, 7)
+
+
+def test_parameters_of_a_group_rest_at_the_end_of_a_cycle():
+    rule = tw.Groups((tw.Group("*", tw.SGD(0.5)),))
+    seen = []
+    tw.snapshots(
+        tw.Sequential(tw.Linear(3)), X, LABELS, optimizer=rule, cycles=2, epochs=40, batch_size=90,
+        callbacks=(lambda epoch: seen.append(epoch.parameters["0.weight"].copy()),), progress=False,
+    )  # fmt: skip
+    moves = [float(np.abs(after - before).max()) for before, after in pairwise(seen)]
+    assert moves[18] < 0.05 * moves[19]  # into epoch 20, the last of a cycle, and into the next
 
 
 def test_every_rule_takes_the_schedule():

@@ -9,7 +9,7 @@ import pytest
 import thalweg as tw
 from thalweg.data.scaled_target import TargetScale
 from thalweg.data.targets import target_from_plain
-from thalweg.errors import DescriptionError, FileError, SettingError
+from thalweg.errors import DataError, DescriptionError, FileError, SettingError
 
 X = np.random.default_rng(0).normal(size=(80, 3))
 Y = np.column_stack([1e9 + 5e3 * X[:, 0], 1e-3 * X[:, 1] - 4.0, np.full(80, 7.0)])
@@ -102,6 +102,11 @@ def test_classes_have_no_scale():
         train(np.arange(80) % 2, 2)
 
 
+def test_counts_have_no_scale():
+    with pytest.raises(SettingError, match=r"scale_targets .* PoissonNLL takes counts; leave it"):
+        train(np.random.default_rng(0).poisson(3, 80), 1, loss="poisson_nll")
+
+
 def test_a_scale_for_other_outputs_is_refused(tmp_path):
     model = train(Y[:, 0], 1, epochs=1).model
     replace(model, target=TargetScale((0.0, 1.0), (1.0, 1.0))).save(tmp_path / "m.safetensors")
@@ -119,6 +124,25 @@ def test_a_likelihood_with_two_outputs_a_number_is_scaled_and_saved(tmp_path):
         progress=False,
     ).model  # fmt: skip
     assert np.mean((model.predict(x) - y) ** 2) < 2
+    sigma = model.loss.deviation(model.outputs(x)).numpy()[:, 0]
+    np.testing.assert_allclose(model.deviation(x), sigma * y.std(), rtol=1e-6)
+    assert model.deviation(x).shape == (80,)
+    assert 0.5 < model.deviation(x).mean() < 2
     model.save(tmp_path / "m.safetensors")
     loaded = tw.load(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    np.testing.assert_array_equal(loaded.deviation(x), model.deviation(x))
+
+
+def test_deviations_have_the_unit_of_each_target():
+    rng = np.random.default_rng(1)
+    y = np.array([1000.0, -2.0]) + rng.normal(size=(80, 2)) * [50.0, 0.1]
+    run = train(y, 4, loss="gaussian_nll")
+    np.testing.assert_allclose(run.model.deviation(X).mean(0), y.std(0), rtol=0.2)
+    plain = tw.fit(
+        tw.Sequential(tw.Linear(2)), X, y[:, 1], loss="gaussian_nll", epochs=1, progress=False
+    ).model
+    sigma = plain.loss.deviation(plain.outputs(X)).numpy()[:, 0]
+    np.testing.assert_array_equal(plain.deviation(X), sigma)
+    with pytest.raises(DataError, match="SquaredError learns no deviation"):
+        train(y, 2, epochs=1).model.deviation(X)

@@ -125,13 +125,13 @@ class TableEncoder:
         absent = [name for name in self.columns if name not in table.columns]
         if absent:
             near = nearest(absent[0], extra, likeness=0.75)
-            remedy = f"rename {near!r} to it" if near else "add it (its cells may be empty)"
+            remedy = f"rename {near!r} to it." if near else "add it (its cells may be empty)."
             if not near and 2 * len(absent) > len(self.columns):
                 remedy = "is it the right table?"
             others = f" (and {', '.join(map(repr, absent[1:6]))})" if absent[1:] else ""
             raise ColumnError(
                 f"{table.origin} has no column {absent[0]!r}{others}, which the model was trained "
-                f"with; {remedy}. Its columns: {', '.join(table.names[:20])}"
+                f"with; {remedy} Its columns: {', '.join(table.names[:20])}"
             )
         if not extra:
             return []

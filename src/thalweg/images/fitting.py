@@ -91,7 +91,7 @@ def fit_images(
         early_stopping: patience in epochs, a rule, or None.
         stop: a rule beside it that ends training.
         clip: bound of the gradient's norm, or a clipping.
-        loss: None is cross entropy.
+        loss: None is cross entropy; maximum a posteriori where the network ends in Gaussian units.
         penalty: on the weights, or the factor of an L2 penalty, 0 for none; None is 0.0005 for
             named networks.
         class_weight: ``"balanced"``, or weights by class, 1 for those that are not named.
@@ -170,6 +170,7 @@ def fit_prepared_images(
             prepared.y[train],
             classes=range(len(prepared.classes)),
             validation=_held_out(prepared, validation),
+            loss=settings.loss_of(network),
             **_chosen(prepared, settings),
             **options,
         )
@@ -197,7 +198,6 @@ def _chosen(prepared: PreparedImages, settings: ImageSettings) -> dict[str, Any]
     """How the network is trained, as ``fit`` takes it."""
     count = len(prepared.split.train)
     return {
-        "loss": settings.loss or "cross_entropy",
         "class_weight": _class_weights(prepared, settings),
         "optimizer": settings.rule(count),
         "batch_size": settings.batch(count),

@@ -13,6 +13,8 @@ from thalweg.descriptions import members
 from thalweg.descriptions.spec import parse_spec, spec_of
 from thalweg.errors import DescriptionError, SettingError
 from thalweg.nn.augmentation import Augmentation, as_augmentation
+from thalweg.nn.containers import Sequential
+from thalweg.nn.gaussian_units import GaussianUnits, MaximumAPosteriori
 from thalweg.nn.layer import Layer
 from thalweg.nn.losses import Loss, as_loss
 from thalweg.nn.penalties import L2, Penalty, as_penalty
@@ -59,7 +61,7 @@ class ImageSettings:
         early_stopping: patience in epochs, a rule, or None.
         clip: bound of the gradient's norm, or a clipping.
         seed: of the split, the weights, shuffling, dropout and augmentation.
-        loss: None: cross entropy.
+        loss: None: cross entropy; maximum a posteriori behind Gaussian units.
         penalty: on the weights, or the factor of an L2 penalty; 0 for none. None: L2 with 0.0005
             for named networks.
         class_weight: None, ``balanced``, or weights by class.
@@ -168,6 +170,18 @@ class ImageSettings:
         if self.epochs is not None:
             return self.epochs
         return min(max(_EPOCHS, round(_EPOCHS * _MANY / rows)), _MOST_EPOCHS)
+
+    def loss_of(self, network: Layer) -> str | Loss:
+        """The loss as chosen; by default what the network's outputs were made for.
+
+        >>> ImageSettings().loss_of(ImageSettings("lenet5_1998").network(10))
+        MaximumAPosteriori(j=1.0)
+        """
+        last: Layer = network
+        while isinstance(last, Sequential) and last.layers:
+            last = last.layers[-1]
+        usual = MaximumAPosteriori() if isinstance(last, GaussianUnits) else "cross_entropy"
+        return self.loss or usual
 
     @property
     def weight_penalty(self) -> Penalty | None:

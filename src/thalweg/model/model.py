@@ -136,6 +136,31 @@ class Model:
             raise DataError("predict_proba is for classes; this model predicts numbers: predict(x)")
         return self.spread(self._predicted(x, resize))
 
+    def deviation(self, x: Any, *, resize: bool = False) -> Array:
+        """The standard deviation of each predicted number, where the loss learns it.
+
+        Args:
+            x: rows, as for :meth:`inputs`.
+            resize: bring images of another size or mode to the model's.
+
+        Returns:
+            Of the shape of :meth:`predict`, in the target's own unit, however targets were scaled.
+
+        Raises:
+            DataError: the model was trained with a loss that learns none.
+        """
+        found = getattr(self.loss, "deviation", None)
+        if found is None:
+            raise DataError(
+                f"deviation is for models trained with GaussianNLL; {type(self.loss).__name__} "
+                "learns no deviation"
+            )
+        values = found(constant(self.outputs(x, resize=resize))).numpy()
+        values = values[:, 0] if self.single and values.ndim == 2 else values
+        if isinstance(self.target, (NumberTarget, TargetScale)):
+            return values.astype(np.float64) * np.asarray(self.target.scale)
+        return values
+
     def _predicted(self, x: Any, resize: bool) -> Array:
         return self.predictions(self.outputs(x, resize=resize))
 
@@ -283,6 +308,4 @@ def _refuse_nonfinite(array: Array, name: str, block: int = 2**20, *, missing: b
             remedy = "remove the row or fill the value"
             if np.isnan(value):
                 remedy += ", or train with Impute() at the front of the network, which fills it"
-            raise DataError(
-                f"{name} holds {value} in row {row}{column} (counted from 0); {remedy}"
-            )
+            raise DataError(f"{name} holds {value} in row {row}{column} (counted from 0); {remedy}")

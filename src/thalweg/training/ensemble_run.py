@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from thalweg.data.table import plural
 from thalweg.errors import ShapeError
 from thalweg.graph import Array
 from thalweg.model import Model

@@ -117,13 +117,15 @@ def fit(
         penalty: on the weights, added to the loss (``L1``, ``L2``, …), or a number as the factor of
             :class:`L2`. The history's losses are without it.
         average: of the weights (``EMA``, ``SWA``), or a number as the decay of an :class:`EMA`. The
-            averages are what is validated, kept by early stopping and left in the model.
+            averages are what is validated, kept by early stopping, shown to callbacks and left in
+            the model; batch normalisation then has the exact statistics of all training rows.
         augment: what changes training batches at random with their targets (``Mixup``).
         accumulate: batches whose gradients make one update, as if they were one batch; the last
             batches of an epoch may be fewer.
         frozen: parameters and layers that stay as they are, by path or pattern: ``"0"`` is all of
-            the first layer of a Sequential, ``"*.bias"`` every bias. Frozen layers act as in use:
-            they draw no random numbers and use their running statistics.
+            the first layer of a Sequential, ``"*.bias"`` every bias. Frozen layers, and those all
+            of whose parameters are frozen, act as in use: they draw no random numbers and use
+            their running statistics.
         start: a trained model, or arrays by path, to start from; parameters that it lacks start as
             usual. To replace a layer, choose what is kept: ``start=model.weights("0", "2")``.
         statistics: what batch normalisation uses afterwards: ``running`` averages, or ``exact``

@@ -73,7 +73,8 @@ class FullBatch:
         for batch in self.batches(states):
             found = self._run(parameters, states, batch)
             share = float(len(batch.x) if batch.weights is None else np.sum(batch.weights))
-            sums = [held + share * value for held, value in zip(sums, found, strict=False)]
+            with np.errstate(over="ignore", invalid="ignore"):
+                sums = [held + share * value for held, value in zip(sums, found, strict=False)]
             total += share
         risk, loss, *gradients = (held / (total or 1.0) for held in sums)
         named = dict(zip(trained, gradients, strict=True))

@@ -96,7 +96,7 @@ class Epoch:
         number: from 1.
         values: this epoch's numbers (``train_loss``, ``validation_loss``, ``learning_rate``, …).
         parameters: the network's arrays by path (read-only views): their averages where the run
-            averages weights.
+            averages weights, with statistics of batch normalisation of their own.
         step: batches trained on.
         states: the network's other arrays by path (read-only views).
     """

@@ -72,14 +72,16 @@ class Material(NamedTuple):
             "validation": self.validation,
         }
 
-
     def class_weight(self, given: Any) -> Any:
         """Weights of classes as :func:`fit` takes them; balanced ones are those of all rows."""
         labels = self.code.classes
-        if not isinstance(given, str) or given != "balanced" or labels is None or self.y.ndim > 1:
+        if not isinstance(given, str) or given != "balanced" or labels is None:
             return given
-        codes = self.code.encode(self.y).reshape(-1).astype(np.int64)
-        return dict(zip(labels, balanced(codes, labels).tolist(), strict=True))
+        codes = self.code.encode(self.y)
+        if codes.size != len(codes):
+            return given
+        factors = balanced(codes.reshape(-1).astype(np.int64), labels)
+        return dict(zip(labels, factors.tolist(), strict=True))
 
 
 _HELD = "validation rows"

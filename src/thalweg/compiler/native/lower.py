@@ -25,6 +25,7 @@ from thalweg.compiler.passes.fuse import fuse
 from thalweg.compiler.passes.kernels import Kernel, is_number
 from thalweg.compiler.passes.memory import ALIGNMENT, plan_memory
 from thalweg.compiler.passes.prepare import prepare
+from thalweg.compiler.passes.repeat import repeated
 from thalweg.compiler.passes.schedule import Schedule, schedule
 from thalweg.compiler.passes.windows import without_windows
 from thalweg.graph import Graph, Tensor
@@ -67,7 +68,7 @@ def lower(graph: Graph, target: Target, given: Mapping[int, int] | None = None) 
         target: the machine.
         given: by the number of an output, the number of the input whose memory it takes.
     """
-    prepared = prepare(without_windows(graph))
+    prepared = prepare(repeated(without_windows(graph)))
     plan = schedule(prepared, fuse(prepared), given or {})
     late = {id(prepared.outputs[number]) for number in given or {}} - set(plan.in_place)
     elsewhere = {id(tensor) for tensor in prepared.outputs} - late

@@ -31,7 +31,7 @@ from thalweg.ops.convolution import form_of_node
 
 _MOST_INPUTS, _MOST_MAPS = 12, 12
 
-_NEAR_BYTES, _FAR_BYTES = 16 << 10, 256 << 10
+_NEAR_BYTES, _FAR_BYTES = 64 << 10, 256 << 10
 """Most bytes of the sums of a block, and of all blocks that share a line."""
 
 _STRIP_BYTES = 32 << 10

@@ -147,8 +147,8 @@ class GaussianNLL(Loss):
     The network has two outputs for each target: the first M are means μ, the last M are numbers s
     that give variances, σ² = v + eˢ or v + log(1 + eˢ), with a small v > 0 that keeps the loss
     bounded. So the last layer for one target is ``Linear(2)``. ``predict`` gives μ;
-    :meth:`deviation` gives σ: ``model.loss.deviation(model.outputs(x))``. PyTorch's
-    ``gaussian_nll_loss`` takes σ² itself and limits it to at least ``eps``.
+    :meth:`deviation` gives σ; of a model, :meth:`Model.deviation` gives it in the target's unit.
+    PyTorch's ``gaussian_nll_loss`` takes σ² itself and limits it to at least ``eps``.
 
     Args:
         link: ``exp`` (s is about log σ²) or ``softplus``.
