@@ -402,8 +402,10 @@ def test_frozen_batch_normalisation_keeps_its_statistics():
         assert same_bits(again.states, first.states)
 
 
-@pytest.mark.parametrize("statistics", ["running", "exact"])
-@pytest.mark.parametrize("frozen", ["1", "1.*", ("1.weight", "1.bias"), ("?.bias", "1.weight")])
+@pytest.mark.parametrize(
+    ("frozen", "statistics"),
+    [("1.*", "running"), ("1.*", "exact"), (("1.weight", "?.bias"), "running")],
+)
 def test_a_layer_whose_parameters_are_all_frozen_is_in_use(frozen, statistics):
     network = tw.Sequential(tw.Linear(4), tw.BatchNorm1d(), tw.Linear(1))
     options = {**OPTIONS, "epochs": 1, "statistics": statistics}
