@@ -1,4 +1,4 @@
-"""LeNet-5 on 8,000 handwritten digits: 6,400 to train, 1,600 to test, with and without augmentation.
+"""LeNet-5 on 8,000 handwritten digits: 6,400 to train, 1,600 to test, plain and augmented.
 
 ``python tools/image_figures.py 3`` prints the test accuracy of three seeds, their mean and their
 deviation. Settings were chosen on the last thousand of the training images, never on test images.

@@ -82,27 +82,50 @@ def train(
         train_images(file, context.params, given_options(context))
         return
     refuse_options(given_options(context), options.OF_IMAGES, "images", f"{file} is a table")
-    settings = TableSettings(
-        hidden=parse_hidden(hidden), activation=activation, dropout=dropout, epochs=epochs,
-        batch_size=batch_size, learning_rate=learning_rate, optimizer=optimizer,
-        early_stopping=parse_patience(early_stopping), clip=clip, seed=seed,
-        initialiser=initialiser, normalise=normalise, structure=network, loss=loss,
-        penalty=penalty, class_weight=class_weight, average=average, augment=augment,
-        accumulate=accumulate, statistics=statistics, stop=stop, members=members,
-        ensemble=ensemble,
-    )  # fmt: skip
+    _train_table(file, context.params)
+
+
+def _train_table(file: str, given: dict[str, Any]) -> None:
+    """Train on a table with the command's parameters."""
+    settings = _settings(given)
     settings.check()
-    talk = Talk(json=json, quiet=quiet)
-    place = place_of(file, out, resume=resume)
+    talk = Talk(json=given["json"], quiet=given["quiet"])
+    resume = given["resume"]
+    place = place_of(file, given["out"], resume=resume)
     with claimed(place):
-        prepared = _prepared(file, target, task, kind or (), drop or (), categories, seed)
+        prepared = _prepared(
+            file,
+            given["target"],
+            given["task"],
+            given["kind"] or (),
+            given["drop"] or (),
+            given["categories"],
+            given["seed"],
+        )
         talk.table(prepared)
-        _check_place(place, prepared, overwrite=overwrite, resume=resume)
+        _check_place(place, prepared, overwrite=given["overwrite"], resume=resume)
         talk.plan(prepared, settings)
         run = _run(prepared, settings, talk, place, resume=resume)
     talk.results(run, file, place)
     if run.stop_reason == "interrupted":
         raise typer.Exit(1)
+
+
+_AS_GIVEN = (
+    "activation", "dropout", "epochs", "batch_size", "learning_rate", "optimizer", "clip", "seed",
+    "initialiser", "normalise", "loss", "penalty", "class_weight", "average", "augment",
+    "accumulate", "statistics", "stop", "members", "ensemble",
+)  # fmt: skip
+
+
+def _settings(given: dict[str, Any]) -> TableSettings:
+    """How a network is trained, from the command's parameters."""
+    return TableSettings(
+        hidden=parse_hidden(given["hidden"]),
+        early_stopping=parse_patience(given["early_stopping"]),
+        structure=given["network"],
+        **{name: given[name] for name in _AS_GIVEN},
+    )
 
 
 def holds_images(file: str) -> bool:

@@ -42,7 +42,8 @@ def transposed_convolution(
         x: (N, K, OH, OW), what a convolution would give.
         weight: (kh, kw, C / groups, K), as the convolution's.
         size: (H, W) of the result, which stride and padding leave open.
-        window, groups: the convolution's.
+        window: how the convolution's windows lie.
+        groups: as the convolution's.
 
     Returns:
         (N, C, H, W).
