@@ -72,7 +72,8 @@ class BatchNormalisation(Layer):
         axes = (0, *range(2, x.ndim))
         found = mean(x, axes)
         centred = x - laid_out(found, self._layout(x))
-        variance = mean(square(centred), axes)
+        again = x - laid_out(found, self._layout(x))
+        variance = mean(square(again), axes)
         unbiased = count / (count - 1) if self.running_variance == "unbiased" else 1.0
         share = self._share(scope)
         scope.update("mean", average + share * (found - average))

@@ -25,6 +25,8 @@ CASES = {
         x + ops.transpose(ops.broadcast(b, (2, 3, 5, 4)), (0, 1, 3, 2))
     ),
     "transpose-after-reducing": lambda x, b: turned(x).sum((0, 2)) * 1.0,
+    "scale-after-summing": lambda x, b: (x * ops.reshape(b, (4, 1))).sum((0, 3)),
+    "negate-after-summing": lambda x, b: (-(x + x)).sum((0, 3)),
     "transpose-after-choosing": lambda x, b: ops.argmax(turned(x), 1),
     "transpose-after-joining": lambda x, b: ops.concatenate([turned(x), turned(x * 2.0)], 1),
     "transpose-after-moving": lambda x, b: ops.exp(turned(x)[:, 1:, ::2]),

@@ -11,7 +11,7 @@ import numpy as np
 
 from thalweg.compiler.passes.rules import ELEMENTWISE, Rule, collected, made_by
 from thalweg.graph import Tensor, source_of
-from thalweg.ops import layout, repetition
+from thalweg.ops import binary, layout, repetition, unary
 from thalweg.ops.reduction import argmax
 
 ORDER: list[Rule] = []
@@ -98,6 +98,47 @@ def _reduced(node: Tensor) -> Tensor | None:
     kept = [axes[axis] for axis in range(x.ndim) if axis not in parameters["axes"]]
     order = tuple(sorted(kept).index(axis) for axis in kept)
     return result if order == tuple(range(len(order))) else layout.transpose(result, axes=order)
+
+
+@_rule("scale-after-summing", "reduce_sum", "a factor of each sum is applied once")
+def _scaled(node: Tensor) -> Tensor | None:
+    _, (x,), parameters = source_of(node)
+    source = made_by(x, binary.mul)
+    if source is None or x.ndim < 3:
+        return None
+    for factor, other in (source.inputs, source.inputs[::-1]):
+        small = _factor(factor, x, parameters["axes"])
+        if small is not None:
+            scale = repetition.broadcast(small, shape=node.shape)
+            return binary.mul(repetition.reduce_sum(other, axes=parameters["axes"]), scale)
+    return None
+
+
+@_rule("negate-after-summing", "reduce_sum", "signs and doubles of sums, not of all that is summed")
+def _negated(node: Tensor) -> Tensor | None:
+    _, (x,), parameters = source_of(node)
+    if x.ndim < 3 or x.source is None:
+        return None
+    primitive, inputs, _ = source_of(x)
+    if primitive is unary.neg:
+        return unary.neg(repetition.reduce_sum(inputs[0], axes=parameters["axes"]))
+    if primitive is binary.add and inputs[0] is inputs[1]:
+        total = repetition.reduce_sum(inputs[0], axes=parameters["axes"])
+        return binary.add(total, total)
+    return None
+
+
+def _factor(factor: Tensor, x: Tensor, axes: Axes) -> Tensor | None:
+    """What a factor is on the axes that are kept, where it is the same along the others."""
+    source = made_by(factor, repetition.broadcast)
+    if source is None or not source.inputs[0].shape:
+        return None
+    small = source.inputs[0]
+    full = (*(1,) * (x.ndim - small.ndim), *small.shape)
+    if any(full[axis] != 1 for axis in axes):
+        return None
+    kept = tuple(length for axis, length in enumerate(full) if axis not in axes)
+    return layout.reshape(small, shape=kept)
 
 
 @_rule("transpose-after-choosing", "argmax", "places are fewer than what is looked at")
