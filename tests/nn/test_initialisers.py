@@ -44,6 +44,7 @@ from thalweg.nn.initialisers import (
     Zeros,
 )
 from thalweg.nn.layer import apply_network, blueprint, initialise
+from thalweg.nn.lenet import InverseFanIn
 from thalweg.nn.linear import Linear
 
 FANS = Fans(250, 400)
@@ -63,6 +64,7 @@ VARIANCES = [
     (Xavier(gain=4.0), 32 / 650),
     (Xavier("normal", gain=0.5), 0.5 / 650),
     (He(), 2 / 250),
+    (InverseFanIn(), (2.4 / 250) ** 2 / 3),
     (He("uniform"), 2 / 250),
     (He(mode="outputs"), 2 / 400),
     (LeCun(), 1 / 250),
@@ -82,7 +84,7 @@ def test_mean_variance_and_distribution(initialiser, variance):
     assert draw.dtype == "float64"
     assert abs(draw.mean() - mean) < 5 * math.sqrt(variance / draw.size)
     assert draw.var() == pytest.approx(variance, rel=0.02)
-    uniform = isinstance(initialiser, (Uniform, Auto)) or (
+    uniform = isinstance(initialiser, (Uniform, Auto, InverseFanIn)) or (
         getattr(initialiser, "distribution", "") == "uniform"
     )
     bound = math.sqrt(3 * variance)

@@ -17,6 +17,7 @@ from thalweg.errors import DataError, DescriptionError, DTypeError, SettingError
 from thalweg.graph import Tensor, trace_flat
 from thalweg.graph.types import TensorType, as_dtype
 from thalweg.nn.functional import logistic, softmax
+from thalweg.nn.gaussian_units import MaximumAPosteriori
 from thalweg.nn.losses import (
     AbsoluteError,
     BinaryBrier,
@@ -85,6 +86,7 @@ CASES = {
     "multi_class_hinge sum": (MultiClassHinge("sum", margin=2.0), CLASSES),
     "multi_class_hinge squares": (MultiClassHinge("sum", squared=True), CLASSES),
     "multi_class_perceptron": (MultiClassPerceptronLoss(), CLASSES),
+    "maximum_a_posteriori": (MaximumAPosteriori(), CLASSES),
 }
 every = pytest.mark.parametrize("name", CASES)
 
