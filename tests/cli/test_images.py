@@ -166,7 +166,7 @@ def test_other_sizes_need_resize(thalweg, folder):
         (("photos", "--epochs", "0", "--network", DENSE), 2, "epochs must be a whole number"),
         (("photos/dark", "--network", DENSE), 1, "holds no folders"),
         (("photos", "--network", "sequential(flatten, linear(3))"), 2, "there are 2 classes"),
-        (("broken.idx3-ubyte",), 1, "NUL byte, so this is a binary"),
+        (("broken.idx3-ubyte",), 1, "is no IDX file"),
     ],
 )
 def test_wrong_calls_end_with_one_clear_line(thalweg, folder, words, code, text):
@@ -225,3 +225,17 @@ def test_sizes_are_read():
     for text in ("32", "x", "3x4x5", "-3x4", "3.5x4"):
         with pytest.raises(SettingError):
             parse_size(text)
+
+
+def test_idx_with_a_wrong_magic_number_is_called_so(thalweg):
+    Path("w-images-idx3-ubyte").write_bytes(bytes([1, 2, 8, 3]) + bytes(40))
+    for words in ([], ["--model", "lenet5"]):
+        done = thalweg("train", "w-images-idx3-ubyte", *words)
+        assert done.code == 1
+        assert "is no IDX file" in done.err
+
+
+def test_a_missing_folder_is_called_missing(thalweg):
+    done = thalweg("train", "nothing", "--model", "lenet5")
+    assert done.code == 1
+    assert "there is no file or folder 'nothing'" in done.err

@@ -89,3 +89,16 @@ def test_help_names_the_augmentations(thalweg):
     assert done.code == 0
     for name in ("random_rotation", "random_erasing", "mixup", "augmentations"):
         assert name in done.out
+
+
+def test_what_is_no_image_is_left_out_and_said(thalweg):
+    folder = Path("images") / "class"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"no image")
+    for place in range(3):
+        Image.new("L", (16, 16), 40 * place).save(folder / f"{place}.png")
+    done = thalweg("show-augmentation", "images", "--augment", ERASE, "--rows", 4)
+    assert done.code == 0
+    assert "left out" in done.err
+    assert "a.png" in done.err
+    assert "3 of images" in done.out

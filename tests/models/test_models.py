@@ -146,7 +146,7 @@ def test_options_may_stand_in_the_name():
         ("resnet(blocks=true)", {}, "resnet: blocks is a whole number ≥ 1, got True"),
         ("resnet(widths=[])", {}, r"resnet: widths holds the maps of each stage"),
         ("resnet(widths=8)", {}, r"resnet: widths holds the maps .* got 8"),
-        ("alexnet(width=0.5)", {}, "Conv2d.features .* 0.5"),
+        ("alexnet(width=0.5)", {}, "alexnet: width must be a whole number .* 0.5"),
         ("lenet5(classes=0)", {}, "Linear.features = 0 is outside"),
         ("lenet5_1998(prototypes=faces)", {}, "'faces' is not one of digits, random"),
         ("lenet5(padding=wide)", {}, "Conv2d.padding is .* got 'wide'"),
@@ -196,3 +196,9 @@ def test_both_backends_train_it(name, loss):
         assert one.keys() == two.keys()
         for path in one:
             np.testing.assert_allclose(one[path], two[path], rtol=1e-5, atol=1e-7, err_msg=path)
+
+
+@pytest.mark.parametrize("width", [0.25, 0])
+def test_alexnet_refuses_a_width_that_is_no_number_of_maps(width):
+    with pytest.raises(SettingError, match="alexnet: width must be a whole number"):
+        tw.models.alexnet(width=width)

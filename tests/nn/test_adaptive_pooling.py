@@ -127,3 +127,13 @@ def test_inputs_that_are_no_images_are_refused(layer):
     message = rf"{type(layer).__name__} takes inputs \(N, C, H, W\).*add a channel axis"
     with pytest.raises(ShapeError, match=message):
         tw.apply_network(layer, {}, np.zeros((2, 5, 5)))
+
+
+def test_nan_and_infinity_stay_in_their_windows():
+    x = np.zeros((1, 1, 9, 9))
+    x[0, 0, 3, 4], x[0, 0, 8, 8] = np.nan, np.inf
+    found = tw.apply_network(tw.AdaptiveAvgPool2d(4), {}, x).numpy()[0, 0]
+    expected = np.zeros((4, 4))
+    expected[1, 1:3] = np.nan
+    expected[3, 3] = np.inf
+    np.testing.assert_array_equal(found, expected)

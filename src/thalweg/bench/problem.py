@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import thalweg as tw
-from thalweg.bench.architectures import Architecture, Norm
+from thalweg.bench.architectures import Architecture, Convolution, Norm
 from thalweg.bench.cases import Case
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -59,15 +59,22 @@ def starting_weights(problem: Problem) -> dict[str, Floats]:
 def image_weights(
     architecture: Architecture, generator: np.random.Generator
 ) -> list[tuple[Floats, ...]]:
-    """Kernels and matrices normal with variance 2 / inputs of a sum, terms 0, γ = 1."""
+    """Kernels and matrices normal, terms 0, γ = 1.
+
+    The variance is 1 / 3M for sums of M inputs, as PyTorch's layers have, and 2 / M in front of a
+    normalisation: with losses that start near ln K and weights that change little in a step, a
+    maximum that rounding moves to another place changes later losses little.
+    """
     found: list[tuple[Floats, ...]] = []
     for part in architecture.weighted:
         shapes = part.shapes
         if isinstance(part, Norm):
             first = np.ones(shapes[0], np.float32)
         else:
-            scale = np.float32((2 / np.prod(shapes[0][:-1])) ** 0.5)
-            first = generator.standard_normal(shapes[0], dtype=np.float32) * scale
+            normalised = isinstance(part, Convolution) and not part.bias
+            variance = (2 if normalised else 1 / 3) / np.prod(shapes[0][:-1])
+            first = generator.standard_normal(shapes[0], dtype=np.float32)
+            first *= np.float32(variance**0.5)
         found.append((first, *(np.zeros(shape, np.float32) for shape in shapes[1:])))
     return found
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from thalweg.cli.console import say_entry
+from thalweg.cli.console import say_entry, tell
 from thalweg.descriptions import members
 from thalweg.errors import FileError, SettingError
 
@@ -63,7 +63,7 @@ def _images(source: str, count: int) -> Any:
         files = image_files(path)
         if not files:
             raise FileError(f"{source}: the folder holds no image files")
-        return _files([files[place] for place in _spread(len(files), count)])
+        return _files(_readable(source, files, count))
     if not path.exists() and source == "digits":
         from thalweg.data.builtin import load_builtin
 
@@ -78,6 +78,26 @@ def _images(source: str, count: int) -> Any:
         return _files([path])
     images = read_image_rows(path)
     return images[_spread(len(images), count)]
+
+
+def _readable(source: str, files: list[Path], count: int) -> list[Path]:
+    """A few images at even distances; what is no image is said, and another one taken."""
+    from thalweg.data.images import read_form, read_image
+
+    first = [files[place] for place in _spread(len(files), count)]
+    found: list[Path] = []
+    for path in [*first, *(path for path in files if path not in first)]:
+        if len(found) == count:
+            break
+        try:
+            read_image(path, read_form(path))
+        except FileError as error:
+            tell("warning", f"left out: {error}")
+        else:
+            found.append(path)
+    if not found:
+        raise FileError(f"{source}: none of {len(files)} files is an image")
+    return found
 
 
 def _files(paths: list[Path]) -> Any:

@@ -13,7 +13,8 @@ from thalweg.cli.console import tell
 from thalweg.cli.folders import CHECKPOINT, check_former, checkpoints, claimed, new_folder
 from thalweg.cli.keeping import CHECKPOINT_EVERY, kept_run
 from thalweg.cli.talk import Talk
-from thalweg.errors import SettingError
+from thalweg.data.builtin import BUILTIN_NAMES
+from thalweg.errors import FileError, SettingError
 from thalweg.tabular.settings import TableSettings
 
 if TYPE_CHECKING:
@@ -81,7 +82,11 @@ def train(
 
         train_images(file, context.params, given_options(context))
         return
-    refuse_options(given_options(context), options.OF_IMAGES, "images", f"{file} is a table")
+    given = given_options(context)
+    is_there = file in BUILTIN_NAMES or Path(file).exists()
+    if given.intersection(options.OF_IMAGES) and not is_there:
+        raise FileError(f"there is no file or folder {file!r}")
+    refuse_options(given, options.OF_IMAGES, "images", f"{file} is a table")
     _train_table(file, context.params)
 
 

@@ -41,12 +41,16 @@ _PARTS = (
 
 
 def is_array_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file holds arrays: IDX by its first bytes, NumPy's by its name.
+    """Whether a file holds arrays: IDX by its first bytes or its name, NumPy's by its name.
 
-    >>> is_array_file("digits.npz"), is_array_file(__file__)
-    (True, False)
+    >>> is_array_file("digits.npz"), is_array_file("t10k-images-idx3-ubyte.gz")
+    (True, True)
+    >>> is_array_file(__file__)
+    False
     """
-    return Path(path).suffix.lower() in SUFFIXES or is_idx(path)
+    file = Path(path)
+    is_named = any(word in file.name.lower() for word in ("idx1", "idx3"))
+    return file.suffix.lower() in SUFFIXES or is_named or is_idx(path)
 
 
 def read_image_arrays(

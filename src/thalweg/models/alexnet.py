@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thalweg.errors import SettingError
 from thalweg.nn.activations import ReLU
 from thalweg.nn.containers import Sequential
 from thalweg.nn.convolution import Conv2d
@@ -24,10 +25,13 @@ def alexnet(classes: int = 10, *, width: int = 32) -> Sequential:
 
     Args:
         classes: number of outputs.
-        width: maps of the first convolution.
+        width: maps of the first convolution, at least 1.
 
     Returns:
         Layers for images (N, C, H, W) of 16 × 16 or larger, meant for 3 × 32 × 32.
+
+    Raises:
+        SettingError: a width that is no whole number of at least 1.
 
     Source: Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional
     neural networks", 2012.
@@ -35,6 +39,10 @@ def alexnet(classes: int = 10, *, width: int = 32) -> Sequential:
     >>> alexnet().summary((3, 32, 32)).rows[-1].output_shape
     (10,)
     """
+    if not isinstance(width, int) or width < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SettingError(
+            f"alexnet: width must be a whole number of maps of at least 1, got {width!r}"
+        )
     return Sequential(
         *_convolution(width, 5),
         LocalResponseNorm(5, k=2.0, squares="sum"),

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from thalweg.descriptions import register
-from thalweg.graph import Tensor, as_tensor
+from thalweg.graph import Tensor
 from thalweg.nn.layer import Layer, Scope
 from thalweg.nn.padding import Size, check_images, checked_size, pair_of
 from thalweg.nn.windows import largest_in_windows, sum_in_windows
 from thalweg.ops.convolution import Pair, Window
-from thalweg.ops.functions import mean, reshape, take, transpose
+from thalweg.ops.functions import concatenate, mean, reshape, take
 
 # ------------------------------------------------------------------ whole images
 
@@ -189,14 +189,10 @@ def _even(x: Tensor, counts: Pair) -> Pair | None:
 
 
 def _mean_along(x: Tensor, axis: int, count: int) -> Tensor:
-    """The mean of each window along an axis, as a product with a matrix of shares."""
-    shares = np.zeros((x.shape[axis], count))
-    for place, (start, stop) in enumerate(_bounds(x.shape[axis], count)):
-        shares[start:stop, place] = 1.0 / (stop - start)
-    matrix = as_tensor(shares, x.dtype)
-    if axis == x.ndim - 1:
-        return x @ matrix
-    return transpose(transpose(x, (0, 1, 3, 2)) @ matrix, (0, 1, 3, 2))
+    """The mean of each window along an axis, one after the other."""
+    before = (slice(None),) * axis
+    windows = [x[(*before, slice(*bounds))] for bounds in _bounds(x.shape[axis], count)]
+    return concatenate([mean(window, axis, keepdims=True) for window in windows], axis)
 
 
 def _regular(x: Tensor, counts: Pair) -> tuple[Tensor, Pair]:

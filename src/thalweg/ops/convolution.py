@@ -6,13 +6,13 @@ its gradient for the input (of ``o`` and ``w``) and its gradient for the weights
 ``o``). So any derivative of one of them is made of the three.
 
 Rows of a batch are the *last* axis, so that they lie side by side in memory and a machine computes
-many at once; taps are not flipped (cross-correlation). Layers take and give (N, C, H, W) and read
-this order through transposed views (:mod:`thalweg.nn.windows`).
+many at once; taps are not flipped (cross-correlation). What lies in the padding takes no part: a
+weight that is NaN spoils only places where its tap lies inside the input. Layers take and give
+(N, C, H, W) and read this order through transposed views (:mod:`thalweg.nn.windows`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -208,10 +208,35 @@ def _weight_type(
 # ------------------------------------------------------------------ values
 
 
-def _padded(x: Array, form: Form) -> Array:
-    (low, high), (left, right) = form.window.padding
-    is_padded = max(low, high, left, right) > 0
-    return np.pad(x, ((low, high), (left, right), (0, 0), (0, 0))) if is_padded else x
+class _Meeting(NamedTuple):
+    """Where a tap lies inside the input.
+
+    Attributes:
+        tap: which one.
+        places: for which results.
+        read: what of the input it reads there.
+    """
+
+    tap: Pair
+    places: tuple[slice, slice]
+    read: tuple[slice, slice]
+
+
+def _meetings(form: Form) -> Iterator[_Meeting]:
+    """For every tap, all results at once; what would lie in the padding takes no part."""
+    for tap in taps_of(form.taps):
+        axes = [_meeting(form, axis, tap[axis]) for axis in (0, 1)]
+        (down, read_down), (across, read_across) = axes
+        yield _Meeting(tap, (down, across), (read_down, read_across))
+
+
+def _meeting(form: Form, axis: int, tap: int) -> tuple[slice, slice]:
+    by, low = form.window.stride[axis], form.window.padding[axis][0]
+    shift = tap * form.window.dilation[axis] - low
+    first = max(0, -(shift // by))
+    after = max(min(form.places[axis], (form.size[axis] - 1 - shift) // by + 1), first)
+    start = first * by + shift
+    return slice(first, after), slice(start, start + max((after - first - 1) * by + 1, 0), by)
 
 
 def _columns(x: Array, groups: int) -> Array:
@@ -237,37 +262,32 @@ def _tap_weights(w: Array, tap: Pair, groups: int) -> Array:
 
 def _convolve_value(x: Array, w: Array, groups: int, **parameters: Any) -> Array:
     form = form_of(x.shape, w.shape, window_of(parameters), groups)
-    source = _padded(x, form)
-    total = np.zeros((groups, form.maps // groups, math.prod(form.places) * form.rows), x.dtype)
-    for tap in taps_of(form.taps):
-        part = source[form.window.of_tap(tap, form.places)]
-        total += _tap_weights(w, tap, groups) @ _columns(part, groups)
-    return _maps(total, (*form.places, form.maps, form.rows))
+    result = np.zeros((*form.places, form.maps, form.rows), x.dtype)
+    for tap, places, read in _meetings(form):
+        target = result[places]
+        part = _tap_weights(w, tap, groups) @ _columns(x[read], groups)
+        target += _maps(part, target.shape)
+    return result
 
 
 def _input_value(o: Array, w: Array, groups: int, shape: Pair, **parameters: Any) -> Array:
-    channels = w.shape[2] * groups
-    form = form_of((*shape, channels, o.shape[3]), w.shape, window_of(parameters), groups)
-    (low, high), (left, right) = form.window.padding
-    result = np.zeros(
-        (shape[0] + low + high, shape[1] + left + right, channels, form.rows), o.dtype
-    )
-    columns = _columns(o, groups)
-    for tap in taps_of(form.taps):
-        place = form.window.of_tap(tap, form.places)
-        part = _tap_weights(w, tap, groups).swapaxes(1, 2) @ columns
-        result[place] += _maps(part, (*form.places, channels, form.rows))
-    return result[low : low + shape[0], left : left + shape[1]]
+    x = (*shape, w.shape[2] * groups, o.shape[3])
+    form = form_of(x, w.shape, window_of(parameters), groups)
+    result = np.zeros(x, o.dtype)
+    for tap, places, read in _meetings(form):
+        target = result[read]
+        part = _tap_weights(w, tap, groups).swapaxes(1, 2) @ _columns(o[places], groups)
+        target += _maps(part, target.shape)
+    return result
 
 
 def _weight_value(x: Array, o: Array, groups: int, shape: Pair, **parameters: Any) -> Array:
     w = (*shape, x.shape[2] // groups, o.shape[2])
     form = form_of(x.shape, w, window_of(parameters), groups)
-    source, columns = _padded(x, form), _columns(o, groups)
     result = np.zeros(w, x.dtype)
-    for tap in taps_of(form.taps):
-        part = _columns(source[form.window.of_tap(tap, form.places)], groups)
-        result[tap] = (part @ columns.swapaxes(1, 2)).transpose(1, 0, 2).reshape(w[2:])
+    for tap, places, read in _meetings(form):
+        part = _columns(x[read], groups) @ _columns(o[places], groups).swapaxes(1, 2)
+        result[tap] = part.transpose(1, 0, 2).reshape(w[2:])
     return result
 
 

@@ -133,3 +133,38 @@ def test_nan_in_one_image_stays_there():
     expected = np.zeros_like(found)
     expected[7, :, 2:5, 2:5] = True
     np.testing.assert_array_equal(found, expected)
+
+
+# ------------------------------------------------------------------ pooling and what was cut off
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [tw.AvgPool2d(32), tw.MaxPool2d(32), tw.AdaptiveAvgPool2d(1), tw.MaxPool2d((5, 7), stride=3)],
+    ids=["average", "maximum", "all", "overlapping"],
+)
+def test_large_windows_are_the_interpreters(pool):
+    x = np.random.default_rng(0).normal(size=(3, 2, 40, 40))
+
+    def loss(z):
+        return (tw.apply_network(pool, {}, z) * 2.0).sum()
+
+    slope = tw.grad(loss)
+    np.testing.assert_allclose(np.asarray(tw.compile(loss)(x)), loss(x).numpy(), rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(tw.compile(slope)(x)), slope(x).numpy(), rtol=1e-12)
+
+
+def test_what_lies_in_the_padding_takes_no_part_in_a_gradient():
+    network = tw.ConvTranspose2d(1, 3, stride=2, padding=1)
+    x = np.random.default_rng(0).normal(size=(1, 1, 9, 9))
+    x[0, 0, 0, 0] = np.nan
+    parameters = tw.initialise(network, (1, 9, 9), dtype="float64")
+
+    def slope(weight):
+        given = {**parameters, "weight": weight}
+        return tw.grad(lambda w: tw.apply_network(network, {**given, "weight": w}, x).sum())(weight)
+
+    native = np.asarray(tw.compile(slope)(parameters["weight"]))
+    eager = slope(parameters["weight"]).numpy()
+    np.testing.assert_array_equal(np.isnan(native), np.isnan(eager))
+    np.testing.assert_allclose(native, eager, rtol=1e-12)

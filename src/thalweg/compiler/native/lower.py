@@ -68,7 +68,8 @@ def lower(graph: Graph, target: Target, given: Mapping[int, int] | None = None) 
         target: the machine.
         given: by the number of an output, the number of the input whose memory it takes.
     """
-    prepared = prepare(repeated(without_windows(graph)))
+    graph = without_windows(graph)
+    prepared = prepare(repeated(graph))
     plan = schedule(prepared, fuse(prepared), given or {})
     late = {id(prepared.outputs[number]) for number in given or {}} - set(plan.in_place)
     elsewhere = {id(tensor) for tensor in prepared.outputs} - late

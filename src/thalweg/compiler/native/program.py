@@ -14,6 +14,7 @@ from thalweg.compiler.native.engine import Code, build
 from thalweg.compiler.native.lower import Lowered, captured, lower
 from thalweg.compiler.native.signature import signature
 from thalweg.compiler.native.target import Target, host_target
+from thalweg.compiler.passes.windows import without_windows
 from thalweg.errors import ShapeError
 from thalweg.graph import Array, Graph, TensorType, type_of
 
@@ -53,7 +54,7 @@ class NativeProgram:
         target: Target | None = None,
         cached: bool = True,
     ) -> None:
-        self.graph = graph
+        self.graph = graph = without_windows(graph)
         self.given = dict(given or {})
         self.target = target or host_target()
         self.constants = [np.array(tensor.numpy(), order="C") for tensor in captured(graph)]

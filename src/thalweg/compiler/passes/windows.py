@@ -15,8 +15,8 @@ import numpy as np
 from thalweg.compiler.passes.order import ORDER
 from thalweg.compiler.passes.rules import RULES, Rule, collected
 from thalweg.compiler.passes.simplify import simplify
-from thalweg.graph import Graph, Tensor, defer, source_of
-from thalweg.ops import binary, index, layout, repetition, unary
+from thalweg.graph import Graph, Tensor, defer, labelled, source_of
+from thalweg.ops import binary, index, layout, reduction, repetition, unary
 from thalweg.ops.convolution import Pair, Window, taps_of, window_of
 from thalweg.ops.declare import inputs_of, parameters_of
 
@@ -29,7 +29,17 @@ def without_windows(graph: Graph) -> Graph:
     """An equal graph without window primitives."""
     if all(source_of(node).primitive.kind != "window" for node in graph.nodes):
         return graph
-    return simplify(graph, {"fold-constants"}, [*WINDOWS, *ORDER, *RULES]).graph
+    rewrite = {name: rule.rewrite for rule in WINDOWS for name in rule.primitives}
+    now: dict[int, Tensor] = {}
+    for node in graph.nodes:
+        primitive, inputs, parameters = source_of(node)
+        inputs = tuple(now.get(id(item), item) for item in inputs)
+        with labelled(*node.label):
+            same = defer(primitive, inputs, parameters)
+            expanded = rewrite[primitive.name](same) if primitive.kind == "window" else None
+            now[id(node)] = same if expanded is None else expanded
+    outputs = tuple(now.get(id(item), item) for item in graph.outputs)
+    return simplify(Graph(graph.inputs, outputs), {"fold-constants"}, [*ORDER, *RULES]).graph
 
 
 Tap = Callable[[int], Tensor]
@@ -69,7 +79,12 @@ def _least(x: Tensor) -> float:
 @_rule("window-max-of-views", "window_max", "the greatest of shifted views")
 def _maximum(node: Tensor) -> Tensor | None:
     x = inputs_of(node)[0]
-    best, *others = _parts(x, *_taps_of(node), _least(x))
+    taps, window = _taps_of(node)
+    if _is_all(x, taps, window):
+        return layout.reshape(reduction.reduce_max(x, axes=(0, 1)), shape=node.shape)
+    if _is_long(taps):
+        return _one_axis_after_the_other(node)
+    best, *others = _parts(x, taps, window, _least(x))
     for other in others:
         best = binary.max_(best, other)
     return best
@@ -77,10 +92,48 @@ def _maximum(node: Tensor) -> Tensor | None:
 
 @_rule("window-sum-of-views", "window_sum", "the sum of shifted views")
 def _sum(node: Tensor) -> Tensor | None:
-    total, *others = _parts(inputs_of(node)[0], *_taps_of(node), 0.0)
+    x = inputs_of(node)[0]
+    taps, window = _taps_of(node)
+    if _is_all(x, taps, window):
+        return layout.reshape(repetition.reduce_sum(x, axes=(0, 1)), shape=node.shape)
+    if _is_long(taps):
+        return _one_axis_after_the_other(node)
+    total, *others = _parts(x, taps, window, 0.0)
     for other in others:
         total = binary.add(total, other)
     return total
+
+
+_LONG = 16
+"""Taps from which maxima and sums are taken along one axis after the other."""
+
+
+def _is_all(x: Tensor, taps: Pair, window: Window) -> bool:
+    """Whether the only window is the whole input."""
+    return taps == x.shape[:2] and window.padding == ((0, 0), (0, 0)) and window.dilation == (1, 1)
+
+
+def _is_long(taps: Pair) -> bool:
+    return taps[0] * taps[1] > _LONG and min(taps) > 1
+
+
+def _one_axis_after_the_other(node: Tensor) -> Tensor | None:
+    """The same over windows of one column, then of one row."""
+    primitive, (x,), _ = source_of(node)
+    taps, window = _taps_of(node)
+    for axis in (0, 1):
+        size = (taps[0], 1) if axis == 0 else (1, taps[1])
+        none = ((0, 0), (0, 0))
+        along = Window(
+            stride=(window.stride[0], 1) if axis == 0 else (1, window.stride[1]),
+            padding=(window.padding[0], none[1]) if axis == 0 else (none[0], window.padding[1]),
+            dilation=window.dilation,
+        )
+        one = defer(primitive, (x,), {"taps": size, **along._asdict()})
+        expanded = _maximum(one) if primitive.name == "window_max" else _sum(one)
+        assert expanded is not None
+        x = expanded
+    return x
 
 
 def _takes(best: Tensor, other: Tensor) -> Tensor:
