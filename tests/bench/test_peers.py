@@ -51,6 +51,7 @@ def test_libraries_without_convolutions_are_left_out_of_images():
     assert [name for name, ways in IMAGES.items() if not ways] == ["sklearn", "keras"]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside torch.compile
 @pytest.mark.parametrize("form", ["lenet", "resnet"])
 @pytest.mark.parametrize(
     ("name", "way"),
