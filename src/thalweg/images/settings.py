@@ -7,23 +7,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
-
 from thalweg.descriptions import members
-from thalweg.descriptions.spec import parse_spec, spec_of
-from thalweg.errors import DescriptionError, SettingError
-from thalweg.nn.augmentation import Augmentation, as_augmentation
+from thalweg.descriptions.spec import parse_spec
+from thalweg.errors import SettingError
+from thalweg.nn.augmentation import Augmentation
 from thalweg.nn.containers import Sequential
 from thalweg.nn.gaussian_units import GaussianUnits, MaximumAPosteriori
 from thalweg.nn.layer import Layer
 from thalweg.nn.losses import Loss, as_loss
 from thalweg.nn.penalties import L2, Penalty, as_penalty
-from thalweg.optim.averaging import Averaging, as_averaging
-from thalweg.optim.clipping import Clipping, as_clipping
+from thalweg.optim.averaging import Averaging
+from thalweg.optim.clipping import Clipping
 from thalweg.optim.optimizers import Adam, AdamW, Optimizer
 from thalweg.optim.schedules import Cosine, Rate, Schedule
-from thalweg.tabular.choices import leading_rule, read, read_class_weight, states_rate
-from thalweg.training.stopping import EarlyStopping, Stopping, as_rules, as_stopping
+from thalweg.tabular.choices import (
+    check_choices,
+    choice_text,
+    leading_rule,
+    read,
+    read_class_weight,
+    states_rate,
+    takes_all_rows,
+)
+from thalweg.training.stopping import EarlyStopping, Stopping
 
 _READ = {
     "learning_rate": ("schedule", True),
@@ -143,7 +149,7 @@ class ImageSettings:
             return chosen.with_rate(cast("Rate", self.learning_rate))
         leading = leading_rule(chosen)
         start = leading.chosen_rate
-        if isinstance(start, Schedule) or states_rate(self.optimizer) or _takes_all(chosen):
+        if isinstance(start, Schedule) or states_rate(self.optimizer) or takes_all_rows(chosen):
             return chosen
         if isinstance(leading, (Adam, AdamW)):
             start = _RATE * math.sqrt(self.batch(rows) / _BATCH)
@@ -157,7 +163,7 @@ class ImageSettings:
         """
         if self.batch_size is not None:
             return self.batch_size
-        if _takes_all(self.update_rule):
+        if takes_all_rows(self.update_rule):
             return rows
         return min(next((size for size in (16, 32) if rows < 100 * size), _BATCH), rows)
 
@@ -202,20 +208,11 @@ class ImageSettings:
         Raises:
             SettingError: a setting outside its range.
         """
-        for name in ("epochs", "batch_size", "accumulate"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}")
+        check_choices(self, ("epochs", "batch_size", "accumulate"))
         self.network(2)
         self.rule(1)
         if self.loss is not None and as_loss(self.loss).kind == "numbers":
             raise SettingError(f"loss {self.text('loss')} is for numbers; images have classes")
-        as_stopping(self.early_stopping)
-        as_clipping(self.clip)
-        as_averaging(self.average)
-        as_augmentation(self.augment)
-        as_penalty(self.penalty)
-        as_rules(self.stop)
 
     def text(self, name: str) -> str:
         """A choice as it is written.
@@ -223,15 +220,7 @@ class ImageSettings:
         >>> ImageSettings(clip="norm(0.5)").text("clip")
         'norm(bound=0.5)'
         """
-        value = getattr(self, name)
-        try:
-            return spec_of(value)
-        except (DescriptionError, TypeError):
-            return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _takes_all(rule: Optimizer) -> bool:
-    return bool(getattr(rule, "whole_batch", False))
+        return choice_text(getattr(self, name))
 
 
 __all__ = ["ImageSettings"]

@@ -6,16 +6,23 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+
 from thalweg.data.table import nearest
 from thalweg.descriptions import constraints, members
 from thalweg.descriptions.families import is_required
-from thalweg.descriptions.spec import number_or_spec, parse_spec
+from thalweg.descriptions.spec import number_or_spec, parse_spec, spec_of
 from thalweg.descriptions.syntax import Call, Items, Mapping, Node, Number, Word, parse
-from thalweg.errors import SettingError
+from thalweg.errors import DescriptionError, SettingError
 from thalweg.nn.activations import Activation
+from thalweg.nn.augmentation import as_augmentation
 from thalweg.nn.layer import Layer
 from thalweg.nn.linear import Linear
+from thalweg.nn.penalties import as_penalty
+from thalweg.optim.averaging import as_averaging
+from thalweg.optim.clipping import as_clipping
 from thalweg.optim.optimizers import Optimizer
+from thalweg.training.stopping import as_rules, as_stopping
 
 ALIASES = {"sigmoid": "logistic"}
 _UNSUITED = frozenset({"step", "sign", "maxout"})
@@ -216,3 +223,47 @@ __all__ = [
     "read_class_weight",
     "states_rate",
 ]
+
+
+def takes_all_rows(rule: Optimizer) -> bool:
+    """Whether a rule needs all training rows in every step.
+
+    >>> from thalweg.optim.optimizers import SGD
+    >>> takes_all_rows(SGD(0.1))
+    False
+    """
+    return bool(getattr(rule, "whole_batch", False))
+
+
+def check_choices(settings: Any, counts: Sequence[str]) -> None:
+    """Refuse choices of training that are none, before any data is read.
+
+    Args:
+        settings: of a table or of images; both name what they share alike.
+        counts: names of settings that are whole numbers of at least 1, or None.
+
+    Raises:
+        SettingError: naming the first.
+    """
+    for name in counts:
+        value = getattr(settings, name)
+        if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
+            raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}")
+    as_stopping(settings.early_stopping)
+    as_clipping(settings.clip)
+    as_averaging(settings.average)
+    as_augmentation(settings.augment)
+    as_penalty(settings.penalty)
+    as_rules(settings.stop)
+
+
+def choice_text(value: Any) -> str:
+    """A choice as it is written.
+
+    >>> choice_text(0.5), choice_text("adam")
+    ('0.5', 'adam')
+    """
+    try:
+        return spec_of(value)
+    except (DescriptionError, TypeError):
+        return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,8 +11,8 @@ import numpy as np
 
 from thalweg.descriptions import make
 from thalweg.descriptions.spec import spec_of
-from thalweg.errors import DescriptionError, SettingError
-from thalweg.nn.augmentation import Augmentation, as_augmentation
+from thalweg.errors import SettingError
+from thalweg.nn.augmentation import Augmentation
 from thalweg.nn.containers import Sequential
 from thalweg.nn.dropout import Dropout
 from thalweg.nn.initialisers import Initialiser
@@ -20,20 +20,23 @@ from thalweg.nn.layer import Layer
 from thalweg.nn.linear import Linear
 from thalweg.nn.losses import Loss
 from thalweg.nn.penalties import L2, Penalty, as_penalty
-from thalweg.optim.averaging import Averaging, as_averaging
-from thalweg.optim.clipping import Clipping, as_clipping
+from thalweg.optim.averaging import Averaging
+from thalweg.optim.clipping import Clipping
 from thalweg.optim.optimizers import Adam, AdamW, Nadam, Optimizer, RAdam
 from thalweg.optim.schedules import Cosine, Rate, Schedule
 from thalweg.tabular.choices import (
     activation_names,
+    check_choices,
+    choice_text,
     hidden_layer,
     leading_rule,
     read,
     read_activation,
     read_class_weight,
     states_rate,
+    takes_all_rows,
 )
-from thalweg.training.stopping import EarlyStopping, Stopping, as_rules, as_stopping
+from thalweg.training.stopping import EarlyStopping, Stopping
 
 _PENALTIES = {"classification": 2e-3, "regression": 5e-4}
 """Factors that gave the lowest validation losses on tables of 500 to 16,000 rows."""
@@ -170,7 +173,7 @@ class TableSettings:
         """The share of units left out, for this many training rows."""
         if self.dropout is not None:
             return self.dropout
-        if _takes_all_rows(self.update_rule):
+        if takes_all_rows(self.update_rule):
             return 0.0
         return 0.1 if rows >= _MANY_ROWS else 0.2
 
@@ -197,7 +200,7 @@ class TableSettings:
             return chosen.with_rate(cast("Rate", self.learning_rate))
         leading = leading_rule(chosen)
         start = leading.chosen_rate
-        if isinstance(start, Schedule) or states_rate(self.optimizer) or _takes_all_rows(chosen):
+        if isinstance(start, Schedule) or states_rate(self.optimizer) or takes_all_rows(chosen):
             return chosen
         if isinstance(leading, _ADAMS):
             start = 5e-3 * math.sqrt(self.batch(rows) / 128)
@@ -286,7 +289,7 @@ class TableSettings:
         """
         if self.batch_size is not None:
             return self.batch_size
-        if _takes_all_rows(self.update_rule):
+        if takes_all_rows(self.update_rule):
             return rows
         wanted = next((size for size in (16, 32, 64) if rows < 100 * size), 128)
         return min(wanted, rows)
@@ -297,22 +300,13 @@ class TableSettings:
         Raises:
             SettingError: a setting outside its range.
         """
-        for name in ("epochs", "batch_size", "accumulate", "members"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}")
+        check_choices(self, ("epochs", "batch_size", "accumulate", "members"))
         if self.ensemble is not None and self.ensemble not in ENSEMBLES:
             raise SettingError(f"ensemble = {self.ensemble!r} is not one of {', '.join(ENSEMBLES)}")
         if self.structure is not None:
             self._check_structure()
         self.network(2, 1)
         self.rule(1)
-        as_stopping(self.early_stopping)
-        as_clipping(self.clip)
-        as_averaging(self.average)
-        as_augmentation(self.augment)
-        as_penalty(self.penalty)
-        as_rules(self.stop)
 
     def _check_structure(self) -> None:
         if not isinstance(self.structure, Layer):
@@ -328,15 +322,7 @@ class TableSettings:
         >>> TableSettings(clip="norm(0.5)").text("clip")
         'norm(bound=0.5)'
         """
-        value = getattr(self, name)
-        try:
-            return spec_of(value)
-        except (DescriptionError, TypeError):
-            return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _takes_all_rows(rule: Optimizer) -> bool:
-    return bool(getattr(rule, "whole_batch", False))
+        return choice_text(getattr(self, name))
 
 
 def _units(units: Any, place: int) -> int:
