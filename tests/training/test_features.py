@@ -468,3 +468,13 @@ def test_the_training_loss_of_single_precision_is_the_interpreters(options):
     }
     assert (losses["native"] > 0.01).all()
     np.testing.assert_allclose(losses["native"], losses["interpreter"], rtol=1e-3)
+
+
+def test_mixup_of_missing_values_is_refused():
+    network = tw.Sequential(tw.Impute(), tw.Linear(1))
+    whole = tw.fit(network, X, Y, augment=Mixup(0.2), **OPTIONS)
+    assert np.isfinite(whole.history["train_loss"]).all()
+    x = X.copy()
+    x[3] = np.nan
+    with pytest.raises(SettingError, match="mixes rows before missing values are filled"):
+        tw.fit(network, x, Y, augment=Mixup(0.2), **OPTIONS)

@@ -9,12 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from thalweg.compiler.threads import one_blas_thread
 from thalweg.descriptions import Plain
 from thalweg.errors import FileError, NonFiniteError, SettingError
 from thalweg.graph import Graph
 from thalweg.model.model import Model
-from thalweg.nn.augmentation import as_augmentation
+from thalweg.nn.augmentation import Augmentation, as_augmentation
+from thalweg.nn.front import takes_missing
 from thalweg.nn.layer import Network, blueprint
 from thalweg.nn.losses import Loss
 from thalweg.nn.penalties import as_penalty
@@ -190,10 +193,21 @@ def fit(
     return _train(plan, executor_of(job, backend), standing, given)
 
 
+def _check_missing(augmentation: Augmentation, network: Network, x: Any) -> None:
+    """Refuse to mix rows that lack values: what is mixed with NaN is NaN."""
+    if takes_missing(network) and np.isnan(x[:]).any():
+        raise SettingError(
+            f"augment = {augmentation} mixes rows before missing values are filled, so a row mixed "
+            "with one that lacks a value lacks it too; leave augment out, or fill the values in x"
+        )
+
+
 def _recipe(network: Network, given: Problem, **chosen: Any) -> Recipe:
     """What the step is made of, from :func:`fit`'s arguments."""
     augmentation = as_augmentation(chosen["augment"])
     check_augmentation(augmentation, blueprint(network, given.input_shape, given.dtype))
+    if augmentation is not None and augmentation.changes_targets:
+        _check_missing(augmentation, network, given.rows.x)
     return Recipe(
         network,
         given.code.loss,
