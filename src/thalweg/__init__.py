@@ -239,11 +239,26 @@ from thalweg.optim.schedules import (
     Triangular,
     WarmUp,
 )
+from thalweg.search.choices import Choice
+from thalweg.search.journal import Journal, read_journal
+from thalweg.search.ranges import Range, Whole
+from thalweg.search.samplers import (
+    GaussianProcessSampler,
+    GridSampler,
+    QuasiRandomSampler,
+    RandomSampler,
+    Sampler,
+    TPESampler,
+)
+from thalweg.search.space import Space
+from thalweg.search.toml import read_space, space_toml
 from thalweg.tabular import TableRun, TableSettings, fit_table
 from thalweg.training.ensemble_run import EnsembleRun
 from thalweg.training.ensembles import bagging, fit_ensemble
 from thalweg.training.fit import TrainedRun, fit
 from thalweg.training.history import Display, Epoch, History, Progress
+from thalweg.training.population.result import Population
+from thalweg.training.population.varying import PerMember
 from thalweg.training.range_test import LearningRateTest, lr_find
 from thalweg.training.snapshot_ensemble import snapshots
 from thalweg.training.stopping import EarlyStopping, SmallChange, SmallGradient
@@ -280,6 +295,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "Branch",
     "Brier",
+    "Choice",
     "ClipNorm",
     "ClipValue",
     "Columns",
@@ -308,12 +324,14 @@ __all__ = [
     "Focal",
     "GaussianNLL",
     "GaussianNoise",
+    "GaussianProcessSampler",
     "GaussianUnits",
     "Geometric",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GradientCheck",
     "Graph",
+    "GridSampler",
     "Group",
     "GroupLasso",
     "GroupNorm",
@@ -336,6 +354,7 @@ __all__ = [
     "InverseFanIn",
     "InverseRootDecay",
     "InverseTimeDecay",
+    "Journal",
     "KLDivergence",
     "Layer",
     "LayerNorm",
@@ -377,11 +396,14 @@ __all__ = [
     "Parallel",
     "Penalties",
     "Penalty",
+    "PerMember",
     "PerceptronLoss",
     "PiecewiseConstant",
     "PoissonNLL",
     "PolynomialDecay",
+    "Population",
     "Progress",
+    "QuasiRandomSampler",
     "RAdam",
     "RMSNorm",
     "RMSprop",
@@ -394,13 +416,16 @@ __all__ = [
     "RandomHorizontalFlip",
     "RandomNoise",
     "RandomRotation",
+    "RandomSampler",
     "RandomScale",
     "RandomShift",
     "RandomVerticalFlip",
+    "Range",
     "ReLU",
     "ReduceOnPlateau",
     "Reshape",
     "Residual",
+    "Sampler",
     "ScaledSchedule",
     "ScaledTanh",
     "Schedule",
@@ -415,6 +440,7 @@ __all__ = [
     "SmallGradient",
     "Softmax",
     "Softplus",
+    "Space",
     "Sparse",
     "SparseLinear",
     "SpectralNorm",
@@ -424,6 +450,7 @@ __all__ = [
     "StepDecay",
     "Subsample2d",
     "Swish",
+    "TPESampler",
     "TableRun",
     "TableSettings",
     "Tanh",
@@ -437,6 +464,7 @@ __all__ = [
     "VarianceScaling",
     "WarmUp",
     "WeightNorm",
+    "Whole",
     "Xavier",
     "ZCAWhitening",
     "Zeros",
@@ -503,6 +531,8 @@ __all__ = [
     "random_bits",
     "read_idx",
     "read_images",
+    "read_journal",
+    "read_space",
     "register",
     "relu",
     "reshape",
@@ -513,6 +543,7 @@ __all__ = [
     "snapshots",
     "softmax",
     "softplus",
+    "space_toml",
     "sqrt",
     "square",
     "stack",

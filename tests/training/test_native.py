@@ -247,7 +247,7 @@ def executor_of(options, x):
 
 
 def test_the_faster_number_of_threads_is_kept(monkeypatch):
-    monkeypatch.setattr(native, "_cores", lambda: 4)
+    monkeypatch.setattr(native, "cores", lambda: 4)
     choice = native._Choice()
     choice.allow(True, None)
     speeds = {1: 100.0, 4: 250.0}

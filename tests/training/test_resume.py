@@ -147,7 +147,7 @@ def test_checkpoints_hold_history_and_best(tmp_path):
 
 
 def steps_saved(monkeypatch, tmp_path, **options):
-    import thalweg.training.fit as module
+    import thalweg.training.preparing as module
 
     saved = []
 
@@ -224,7 +224,7 @@ def test_a_folder_that_is_not_there_is_said_before_training(tmp_path):
 
 
 def test_a_checkpoint_that_cannot_be_written_keeps_what_was_learned(monkeypatch, tmp_path):
-    import thalweg.training.fit as module
+    import thalweg.training.preparing as module
 
     def fail(path, marks, standing):
         raise FileError("no space left on the disk")

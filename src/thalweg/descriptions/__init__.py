@@ -34,7 +34,12 @@ from thalweg.descriptions.families import (
     register,
 )
 from thalweg.descriptions.plain import Plain, from_plain, to_plain
-from thalweg.descriptions.settings import descriptions_in, replace_settings, settings_of
+from thalweg.descriptions.settings import (
+    descriptions_in,
+    replace_settings,
+    settings_of,
+    structure_of,
+)
 
 __all__ = [
     "Constraint",
@@ -59,5 +64,6 @@ __all__ = [
     "setting",
     "settings_of",
     "size",
+    "structure_of",
     "to_plain",
 ]

@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, cast
 
-from thalweg.descriptions.constraints import declared
+import numpy as np
+
+from thalweg.descriptions.constraints import constraint_of, declared
 from thalweg.descriptions.description import Description
 
 DescriptionT = TypeVar("DescriptionT", bound=Description)
@@ -63,3 +65,60 @@ def replace_settings(
         elif constraint.role == "setting" and path in values:
             changes[name] = values[path]
     return dataclasses.replace(description, **changes) if changes else description
+
+
+def structure_of(part: Any) -> object:
+    """What shapes a program: all of a description but its numeric settings, to be compared.
+
+    Two parts of equal structure compute the same with their settings as inputs.
+
+    >>> from thalweg.optim import Adam
+    >>> structure_of(Adam(0.1)) == structure_of(Adam(0.2))
+    True
+    """
+    if isinstance(part, Description):
+        return type(part), tuple(_structure_of_fields(part))
+    if isinstance(part, (tuple, list)):
+        return type(part), tuple(structure_of(item) for item in cast("tuple[Any, ...]", part))
+    if isinstance(part, np.ndarray):
+        array = cast("np.ndarray[Any, Any]", part)
+        return array.shape, array.dtype.str, np.ascontiguousarray(array).tobytes()
+    return _Same(part)
+
+
+def _structure_of_fields(description: Description) -> Iterator[tuple[str, object]]:
+    for field in dataclasses.fields(description):
+        value = getattr(description, field.name)
+        constraint = constraint_of(field)
+        if constraint is None or constraint.role in {"part", "parts"}:
+            yield field.name, structure_of(value)
+        elif constraint.role == "numbers":
+            yield field.name, len(value)
+        elif constraint.role == "setting":
+            is_part = isinstance(value, Description)
+            yield field.name, structure_of(value) if is_part else None
+        else:
+            yield field.name, (type(value), value)
+
+
+class _Same:
+    """A value that equals an equal one of its type, or only itself where it cannot be hashed."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        try:
+            self.hash = hash((type(value), value))
+        except TypeError:
+            self.hash = id(value)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Same):
+            return NotImplemented
+        if other.value is self.value:
+            return True
+        if type(other.value) is not type(self.value) or other.hash != self.hash:
+            return False
+        return self.hash != id(self.value) and bool(other.value == self.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from thalweg.compiler.interpreter import Interpreter
 from thalweg.compiler.native.program import NativeProgram
 from thalweg.compiler.passes.pipeline import optimise
 from thalweg.compiler.threads import one_blas_thread
+from thalweg.descriptions import Description, replace_settings, settings_of
 from thalweg.graph import Array, Graph, Tensor, TensorType, trace_flat
 from thalweg.nn.layer import Network, evaluate
 
@@ -21,7 +23,8 @@ LENGTHS = (1, 32, BATCH)
 _KEPT = 16
 """Batch lengths whose traces are kept."""
 
-Runner = Callable[[Graph], Callable[..., list[Array]]]
+Program = Callable[..., list[Array]]
+Runner = Callable[[Graph], Program]
 """What makes a graph ready to be called with its input arrays: a backend."""
 
 
@@ -33,6 +36,23 @@ class Sliceable(Protocol):
     def __getitem__(self, index: Any, /) -> Array: ...
 
 
+class Ready:
+    """Programs by the types of their inputs; the oldest are dropped where there are many."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._programs: dict[tuple[object, ...], Program] = {}
+
+    def get(self, key: tuple[object, ...], make: Callable[[], Program]) -> Program:
+        """The program of a key, made where there is none."""
+        with self._lock:
+            if key not in self._programs:
+                while len(self._programs) >= _KEPT:
+                    del self._programs[next(iter(self._programs))]
+                self._programs[key] = make()
+            return self._programs[key]
+
+
 class Forward:
     """A network in use, traced once for each batch length and kept.
 
@@ -41,15 +61,21 @@ class Forward:
         runner: the backend that runs the traced graphs.
         lengths: the lengths of batches that there are programs for: shorter batches are filled up
             with zeros, and their results cut off. By default every length has its own.
+        ready: programs of networks of the same structure, to be used and added to.
     """
 
     def __init__(
-        self, network: Network, runner: Runner = Interpreter, lengths: Sequence[int] = ()
+        self,
+        network: Network,
+        runner: Runner = Interpreter,
+        lengths: Sequence[int] = (),
+        ready: Ready | None = None,
     ) -> None:
         self.network = network
+        self._settings = _settings(network)
         self._runner = runner
         self._lengths = lengths
-        self._ready: dict[tuple[object, ...], Callable[..., list[Array]]] = {}
+        self._ready = Ready() if ready is None else ready
 
     def __call__(
         self, parameters: Mapping[str, Array], states: Mapping[str, Array], x: Sliceable
@@ -64,7 +90,8 @@ class Forward:
                 rows = np.asarray(x[start : start + BATCH]).astype(dtype, copy=False)
                 filled = self._filled(rows)
                 program = self._program(names, arrays, len(parameters), filled)
-                pieces.extend(found[: len(rows)] for found in program(*arrays, filled))
+                given = (*arrays, *self._settings.values(), filled)
+                pieces.extend(found[: len(rows)] for found in program(*given))
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _filled(self, rows: Array) -> Array:
@@ -78,23 +105,36 @@ class Forward:
 
     def _program(
         self, names: tuple[str, ...], arrays: tuple[Array, ...], count: int, rows: Array
-    ) -> Callable[..., list[Array]]:
-        types = [TensorType(array.shape, array.dtype) for array in (*arrays, rows)]
-        key = (count, names, *types)
-        if key not in self._ready:
+    ) -> Program:
+        given = (*arrays, *self._settings.values(), rows)
+        types = [TensorType(array.shape, array.dtype) for array in given]
+        kept = len(names)
 
-            def outputs(*inputs: Tensor) -> Tensor:
-                values = dict(zip(names[:count], inputs, strict=False))
-                kept = dict(zip(names[count:], inputs[count:-1], strict=True))
-                return evaluate(self.network, values, inputs[-1], states=kept).output
+        def outputs(*inputs: Tensor) -> Tensor:
+            values = dict(zip(names[:count], inputs, strict=False))
+            states = dict(zip(names[count:], inputs[count:kept], strict=True))
+            numbers = dict(zip(self._settings, inputs[kept:-1], strict=True))
+            network = _with_settings(self.network, numbers)
+            return evaluate(network, values, inputs[-1], states=states).output
 
-            while len(self._ready) >= _KEPT:
-                del self._ready[next(iter(self._ready))]
-            graph, _ = trace_flat(outputs, types, [*names, "x"])
-            self._ready[key] = self._runner(optimise(graph).graph)
-        return self._ready[key]
+        def make() -> Program:
+            graph, _ = trace_flat(outputs, types, [*names, *self._settings, "x"])
+            return self._runner(optimise(graph).graph)
+
+        return self._ready.get((count, names, *types), make)
 
 
-def native_forward(network: Network) -> Forward:
+def _settings(network: Network) -> dict[str, Array]:
+    """The numeric settings of a network, which are inputs of its program."""
+    if not isinstance(network, Description):
+        return {}
+    return {path: np.asarray(value, np.float64) for path, value in settings_of(network).items()}
+
+
+def _with_settings(network: Network, numbers: Mapping[str, Tensor]) -> Network:
+    return replace_settings(network, numbers) if isinstance(network, Description) else network
+
+
+def native_forward(network: Network, ready: Ready | None = None) -> Forward:
     """A network in use as machine code."""
-    return Forward(network, NativeProgram, LENGTHS)
+    return Forward(network, NativeProgram, LENGTHS, ready)

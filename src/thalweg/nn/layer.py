@@ -352,8 +352,12 @@ def initialise(
 
     Each parameter has random numbers of its own, which depend on the seed and its path alone.
     """
+    return initial_parameters(blueprint(network, input_shape, as_dtype(dtype)), seed, dtype)
+
+
+def initial_parameters(plan: Blueprint, seed: int = 0, dtype: Any = "float32") -> dict[str, Array]:
+    """The starting parameters of a network that is traced already, by path."""
     kind = as_dtype(dtype)
-    plan = blueprint(network, input_shape, kind)
     return {
         path: parameter.initialiser.sample(
             _generator(seed, path), parameter.shape, parameter.fans

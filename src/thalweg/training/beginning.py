@@ -12,7 +12,7 @@ import numpy as np
 from thalweg.errors import SettingError
 from thalweg.graph import Array, Shape
 from thalweg.model.model import Model
-from thalweg.nn.layer import Blueprint, Network, blueprint, initial_states, initialise
+from thalweg.nn.layer import Blueprint, Network, blueprint, initial_parameters, initial_states
 from thalweg.nn.paths import any_selects, check_patterns
 
 _LARGEST = 2**31
@@ -45,6 +45,7 @@ def beginning(
     seed: int,
     dtype: np.dtype[Any],
     start: Model | Mapping[str, Any] | None = None,
+    plan: Blueprint | None = None,
 ) -> Beginning:
     """A network's starting arrays.
 
@@ -54,14 +55,13 @@ def beginning(
         seed: of the starting weights.
         dtype: of all arrays.
         start: a trained model, or arrays by path, whose arrays replace drawn ones.
+        plan: of the network, where it is traced already.
 
     Raises:
         SettingError: no network, nothing to train, too many parameters, or a start that does not
             fit the network.
     """
-    if not callable(network) and not hasattr(network, "forward"):
-        raise SettingError(f"network must be a layer or a function (x, scope), got {network!r}")
-    plan = blueprint(network, shape, dtype)
+    plan = planned(network, shape, dtype) if plan is None else plan
     total = sum(int(np.prod(item.shape, dtype=object)) for item in plan.parameters.values())
     if total > _LARGEST:
         raise SettingError(
@@ -70,7 +70,7 @@ def beginning(
         )
     if not plan.parameters:
         raise SettingError("the network has no parameters, so there is nothing to train")
-    parameters = initialise(network, shape, seed, dtype)
+    parameters = initial_parameters(plan, seed, dtype)
     states = initial_states(plan, dtype)
     if start is None:
         return Beginning(parameters, states, shape, plan.output_shape)
@@ -79,6 +79,18 @@ def beginning(
     taken = {path: value for path, value in given.items() if path in states}
     states |= taken
     return Beginning(parameters, states, shape, plan.output_shape, _digest(given), taken)
+
+
+def planned(network: Network, shape: Shape, dtype: np.dtype[Any]) -> Blueprint:
+    """A network, traced for one shape of rows.
+
+    Raises:
+        SettingError: no network.
+        ShapeError, DTypeError: rows that it does not take.
+    """
+    if not callable(network) and not hasattr(network, "forward"):
+        raise SettingError(f"network must be a layer or a function (x, scope), got {network!r}")
+    return blueprint(network, shape, dtype)
 
 
 def started(start: Any, plan: Blueprint, dtype: np.dtype[Any]) -> dict[str, Array]:

@@ -82,7 +82,7 @@ def closing(progress: Progress, reason: str) -> str:
     >>> closing(now, "early stopping")
     'trained 9 epochs in 2.0 s: no improvement since epoch 4, whose weights are kept'
     """
-    count = f"{progress.epoch} epoch{'' if progress.epoch == 1 else 's'}"
+    count = f"{progress.epoch} {progress.unit}{'' if progress.epoch == 1 else 's'}"
     took = f"trained {count} in {duration(progress.seconds)}"
     best = f", weights of epoch {progress.best_epoch} kept" if progress.best_epoch else ""
     endings = {
@@ -220,7 +220,7 @@ def _picture(progress: Progress, width: int) -> Any:
     running = min(progress.epoch + 1, progress.epochs)
     bound = "≤ " if progress.best_epoch else ""  # early stopping may end it sooner
     line.add_row(
-        Text(f"epoch {running}/{progress.epochs}"),
+        Text(f"{progress.unit} {running}/{progress.epochs}"),
         ProgressBar(total=max(progress.total_steps, 1), completed=progress.step),
         Text(f"{bound}{clock(progress.seconds_left)} left"),
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from thalweg.compiler.interpreter import Interpreter
+from thalweg.descriptions import structure_of
 from thalweg.graph import Array
-from thalweg.model.forward import Forward
+from thalweg.model.forward import Forward, Ready
 from thalweg.training.job import Chosen, Job
 from thalweg.training.recipe import Values
 from thalweg.training.step import Batch, Outcome, State
@@ -147,13 +149,18 @@ class InterpreterExecutor:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._interpreters: dict[int, Interpreter] = {}
-        self._forward = Forward(job.recipe.network)
+        network = job.recipe.network
+        key = ("forward", "interpreter", structure_of(network))
+        self._forward = Forward(network, ready=job.programs.once(key, Ready))
         self._state: State | None = None
 
     def prepare(self, state: State) -> None:
         """Trace the step for each length of a batch."""
         for length in self.job.lengths:
-            self._interpreters[length] = Interpreter(self.job.graph(state, length).graph)
+            graph = self.job.graph(state, length).graph
+            key = ("interpreter", id(graph))
+            made = self.job.programs.once(key, partial(Interpreter, graph), graph)
+            self._interpreters[length] = made
 
     def load(self, state: State) -> None:
         """Go on from this state, which is never written to."""

@@ -4,57 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, overload
 
 from thalweg.compiler.threads import one_blas_thread
-from thalweg.descriptions import Plain
-from thalweg.errors import FileError, NonFiniteError, SettingError
-from thalweg.graph import Graph
+from thalweg.errors import FileError
 from thalweg.model.model import Model
-from thalweg.nn.augmentation import Augmentation, as_augmentation
-from thalweg.nn.front import takes_missing
-from thalweg.nn.layer import Network, blueprint
+from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
-from thalweg.nn.penalties import as_penalty
-from thalweg.optim.averaging import as_averaging
-from thalweg.optim.clipping import as_clipping
-from thalweg.optim.lbfgs import LBFGS
-from thalweg.optim.optimizers import Adam, Optimizer, as_optimizer
-from thalweg.training.backends import check_backend, executor_of
-from thalweg.training.beginning import frozen_patterns, whole_number
-from thalweg.training.checkpoint import (
-    fingerprint,
-    is_described,
-    load_checkpoint,
-    program_digest,
-    save_checkpoint,
-)
-from thalweg.training.executor import Executor
-from thalweg.training.finishing import finisher
-from thalweg.training.full_batch import FullBatch, gradient_norm
+from thalweg.optim.optimizers import Adam, Optimizer
+from thalweg.training.arguments import Arguments
+from thalweg.training.backends import executor_of
+from thalweg.training.failure import Failure
 from thalweg.training.history import Callback, Display
-from thalweg.training.job import Job
-from thalweg.training.lbfgs import check_whole_batch
-from thalweg.training.loop import Ended, Loop, Plan, Standing
-from thalweg.training.nonfinite import explain, replay
-from thalweg.training.problem import Problem, problem, rows_of_a_batch
-from thalweg.training.recipe import Recipe, check_augmentation, check_schedules, initial_slots
+from thalweg.training.loop import Ended, Loop
+from thalweg.training.population.result import Population
+from thalweg.training.population.training import train_population
+from thalweg.training.preparing import Prepared, prepared
 from thalweg.training.result import TrainedRun, trained_run
-from thalweg.training.step import State
 from thalweg.training.stopping import (
     EarlyStopping,
     Stopping,
-    as_rules,
-    as_stopping,
-    needs_gradient,
 )
-from thalweg.training.targets import TargetCode
-from thalweg.training.validation import validator
+
+
+@overload
+def fit(network: Network, x: Any, y: Any, *, members: int, **options: Any) -> Population: ...
+
+
+@overload
+def fit(
+    network: Network, x: Any, y: Any, *, members: None = None, **options: Any
+) -> TrainedRun: ...
 
 
 def fit(
@@ -81,8 +61,9 @@ def fit(
     sample_weight: Any = None,
     class_weight: str | Mapping[Any, float] | None = None,
     classes: Sequence[Any] | None = None,
+    rows: Any = None,
     shuffle: bool = True,
-    seed: int = 0,
+    seed: Any = 0,
     dtype: str = "float32",
     callbacks: Sequence[Callback] = (),
     progress: bool | Display | None = None,
@@ -92,11 +73,21 @@ def fit(
     resume: bool = False,
     backend: str = "native",
     threads: int | None = None,
-) -> TrainedRun:
-    """Train a network by mini-batch gradient descent.
+    members: int | None = None,
+) -> TrainedRun | Population:
+    """Train a network by mini-batch gradient descent, or many networks at once.
 
     Each epoch shuffles the rows, splits them in batches of n (the last may be shorter) and updates
     the parameters with the gradient of each batch's mean loss. The whole step is one graph.
+
+    With ``members=K``, K networks are trained at once, as many at a time as there are cores. A
+    number is then shared by all of them; an array of K numbers is one for each, in any numeric
+    setting: ``optimizer=Adam(np.geomspace(1e-4, 1e-1, K))``, ``Dropout(np.linspace(0, 0.5, K))``,
+    ``batch_size``, ``epochs``, ``seed`` and so on; ``sample_weight`` (K, N) and ``rows`` of K
+    arrays too. :class:`PerMember` gives each member a value of any other kind: networks,
+    optimisers, labels. Where nothing varies, the members' seeds are seed … seed + K - 1. Member k
+    is bit for bit the network that its own settings give alone; a member whose values are no
+    longer finite stops alone.
 
     Args:
         network: a layer such as ``Sequential``, or a function ``(x, scope) -> Tensor``.
@@ -139,6 +130,8 @@ def fit(
         class_weight: weight of each class in the training loss by label (others 1), or
             ``balanced``: N / (K · rows of the class), so that all classes count alike.
         classes: the labels in the order of the outputs, where y may lack some.
+        rows: the rows of x and y to work with, by number or as a truth value for each row; they
+            are left where they are. None for all.
         shuffle: take the rows in a new random order in each epoch.
         seed: of the starting weights, the shuffling, the split and dropout.
         dtype: ``float32`` or ``float64``.
@@ -151,10 +144,14 @@ def fit(
             of a run that was never stopped.
         backend: ``native`` (machine code) or ``interpreter`` (NumPy, step by step).
         threads: the most that the native backend uses; by default it tries one and all cores, and
-            keeps what is faster. Results do not depend on it.
+            keeps what is faster; of a population the members that are trained at a time. Results
+            do not depend on it.
+        members: K, how many networks to train; None for one, which gives a run of its own. Their
+            callbacks are called from several threads, one at a time for each member.
 
     Returns:
-        The run: model, history, timing, and why it ended. After Ctrl-C too.
+        The run: model, history, timing, and why it ended. With members a :class:`Population`:
+        history (K, epochs), models, failures, the best. After Ctrl-C too.
 
     Raises:
         SettingError: a setting outside its range.
@@ -167,94 +164,23 @@ def fit(
     >>> run = tw.fit(tw.Sequential(tw.Linear(1)), x, 3 * x[:, 0], epochs=200, optimizer="sgd")
     >>> bool(run.history["train_loss"][-1] < run.history["train_loss"][0])
     True
+    >>> many = tw.fit(tw.Linear(1), x, 3 * x[:, 0], members=3, optimizer=tw.SGD(x[-3:, 0]))
+    >>> many.history["train_loss"].shape, many.best("train_loss").number
+    ((3, 20), 2)
     """
-    _check_call(epochs, backend, checkpoint_every, checkpoint_every_updates, resume, checkpoint)
-    most = None if threads is None else whole_number("threads", threads, 1)
-    given = problem(
-        network, x, y, loss=loss, classes=classes, sample_weight=sample_weight,
-        class_weight=class_weight, validation=validation, scale_targets=scale_targets,
-        start=start, seed=seed, dtype=dtype,
+    arguments = Arguments(
+        network, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, epochs=epochs,
+        validation=validation, early_stopping=early_stopping, stop=stop, clip=clip,
+        penalty=penalty, average=average, augment=augment, accumulate=accumulate, frozen=frozen,
+        start=start, statistics=statistics, scale_targets=scale_targets,
+        sample_weight=sample_weight, class_weight=class_weight, classes=classes, rows=rows,
+        shuffle=shuffle, seed=seed, dtype=dtype, callbacks=callbacks, checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every, checkpoint_every_updates=checkpoint_every_updates,
+        resume=resume, backend=backend, threads=threads,
     )  # fmt: skip
-    recipe = _recipe(
-        network, given, optimizer=optimizer, clip=clip, penalty=penalty, average=average,
-        augment=augment, accumulate=accumulate, frozen=frozen,
-    )  # fmt: skip
-    if isinstance(recipe.optimizer, LBFGS):
-        batch_size, shuffle = check_whole_batch(recipe, batch_size, len(given.rows)), False
-    size = rows_of_a_batch(batch_size, len(given.rows))
-    job = Job(recipe, given.rows, epochs, size, seed, shuffle, given.held_out, most)
-    check_schedules(recipe, job.total_steps, job.steps_per_epoch)
-    plan = _plan(
-        job, given, backend, early_stopping=early_stopping, callbacks=callbacks, stop=stop,
-        progress=progress, statistics=statistics, every=checkpoint_every,
-        every_updates=checkpoint_every_updates,
-    )  # fmt: skip
-    plan, standing = _beginning(plan, given, checkpoint, resume)
-    return _train(plan, executor_of(job, backend), standing, given)
-
-
-def _check_missing(augmentation: Augmentation, network: Network, x: Any) -> None:
-    """Refuse to mix rows that lack values: what is mixed with NaN is NaN."""
-    if takes_missing(network) and np.isnan(x[:]).any():
-        raise SettingError(
-            f"augment = {augmentation} mixes rows before missing values are filled, so a row mixed "
-            "with one that lacks a value lacks it too; leave augment out, or fill the values in x"
-        )
-
-
-def _recipe(network: Network, given: Problem, **chosen: Any) -> Recipe:
-    """What the step is made of, from :func:`fit`'s arguments."""
-    augmentation = as_augmentation(chosen["augment"])
-    check_augmentation(augmentation, blueprint(network, given.input_shape, given.dtype))
-    if augmentation is not None and augmentation.changes_targets:
-        _check_missing(augmentation, network, given.rows.x)
-    return Recipe(
-        network,
-        given.code.loss,
-        as_optimizer(chosen["optimizer"]),
-        as_clipping(chosen["clip"]),
-        as_penalty(chosen["penalty"]),
-        as_averaging(chosen["average"]),
-        augmentation,
-        whole_number("accumulate", chosen["accumulate"], 1),
-        frozen_patterns(chosen["frozen"], given.parameters),
-    )
-
-
-def _plan(job: Job, given: Problem, backend: str, **chosen: Any) -> Plan:
-    """What happens around the steps, from :func:`fit`'s arguments."""
-    rules = as_rules(chosen["stop"])
-    return Plan(
-        job,
-        None if given.held_out is None else validator(given.code, given.held_out),
-        as_stopping(chosen["early_stopping"]),
-        tuple(chosen["callbacks"]),
-        _display(chosen["progress"]),
-        save_every=chosen["every"],
-        save_every_updates=chosen["every_updates"],
-        identity={"dtype": given.dtype.name, "start": given.digest},
-        finish=finisher(chosen["statistics"], job.recipe, given.rows),
-        rules=rules,
-        gradient=gradient_norm(job, backend, given.parameters, given.states)
-        if needs_gradient(rules)
-        else None,
-    )
-
-
-def _check_call(
-    epochs: Any,
-    backend: str,
-    every: Any,
-    every_updates: Any,
-    resume: bool,
-    checkpoint: Any,
-) -> None:
-    whole_number("epochs", epochs, 1)
-    whole_number("checkpoint_every", every, 1)
-    whole_number("checkpoint_every_updates", every_updates, 0)
-    if resume and checkpoint is None:
-        raise SettingError("resume=True needs the checkpoint's path: checkpoint=...")
-    check_backend(backend)
+    if members is not None:
+        return train_population(arguments, members, _display(progress))
+    return _train(prepared(arguments, display=_display(progress)))
 
 
 def _display(progress: bool | Display | None) -> Display:
@@ -267,40 +193,9 @@ def _display(progress: bool | Display | None) -> Display:
     return terminal_display(always=progress is True)
 
 
-def _beginning(
-    plan: Plan, given: Problem, checkpoint: str | os.PathLike[str] | None, resume: bool
-) -> tuple[Plan, Standing]:
-    """Where the run begins, and the plan with its checkpoint, if any."""
-    job = plan.job
-    slots = initial_slots(job.recipe, given.parameters)
-    start = State(given.parameters, slots, given.states, 0)
-    if checkpoint is None:
-        return plan, Standing(start)
-    path = Path(checkpoint)
-    if not path.parent.is_dir():
-        raise FileError(f"checkpoint {path}: the folder {path.parent} does not exist; make it")
-    marks = {**fingerprint(plan), "classes": _labels(given.code)}
-    if not (is_described(job.recipe.network) and is_described(job.recipe.loss)):
-        marks["program"] = program_digest(_program(job, start))
-    plan = replace(plan, save=partial(save_checkpoint, path, marks))
-    found = load_checkpoint(path, marks, start) if resume else None
-    return plan, found or Standing(start)
-
-
-def _program(job: Job, start: State) -> Graph:
-    """What a step computes, as traced."""
-    if not job.recipe.optimizer.whole_batch:
-        return job.graph(start, job.batch_size).traced
-    risk = FullBatch(job)
-    return risk.graph(start.parameters, start.states, next(risk.batches(start.states)))
-
-
-def _labels(code: TargetCode) -> Plain:
-    return None if code.classes is None else list(code.classes)
-
-
-def _train(plan: Plan, executor: Executor, standing: Standing, given: Problem) -> TrainedRun:
-    loop = Loop(plan, executor, standing)
+def _train(run: Prepared) -> TrainedRun:
+    plan, given = run.plan, run.given
+    loop = Loop(plan, executor_of(plan.job, run.backend), run.standing)
 
     def result(ended: Ended) -> TrainedRun:
         return trained_run(plan, ended, given.code, given.input_shape, loop.compile_seconds)
@@ -312,13 +207,7 @@ def _train(plan: Plan, executor: Executor, standing: Standing, given: Problem) -
             error.run = result(Ended(loop.standing(), "checkpoint"))
             raise
         if ended.reason == "non-finite":
-            raise _failure(plan.job, ended, result(ended))
+            error = Failure(plan.job, ended.standing.state).error()
+            error.run = result(ended)
+            raise error
     return result(ended)
-
-
-def _failure(job: Job, ended: Ended, run: TrainedRun) -> NonFiniteError:
-    state = ended.standing.state
-    whole = job.recipe.optimizer.whole_batch
-    error = NonFiniteError(explain(replay(job, state), state.step + 1, whole))
-    error.run = run
-    return error

@@ -75,6 +75,7 @@ class Progress:
         best_epoch: the best epoch so far, 0 where nothing is monitored.
         seconds: since the start.
         seconds_left: estimated time to the last epoch.
+        unit: what epochs count: ``epoch``, or ``network`` where several are trained.
     """
 
     epoch: int
@@ -86,6 +87,7 @@ class Progress:
     best_epoch: int
     seconds: float
     seconds_left: float
+    unit: str = "epoch"
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Epoch:
             averages weights, with statistics of batch normalisation of their own.
         step: batches trained on.
         states: the network's other arrays by path (read-only views).
+        member: the number of the network, where several are trained.
     """
 
     number: int
@@ -106,6 +109,7 @@ class Epoch:
     parameters: Mapping[str, Array]
     step: int
     states: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    member: int | None = None
 
 
 Callback = Callable[[Epoch], Any]

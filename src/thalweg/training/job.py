@@ -11,6 +11,7 @@ import numpy as np
 
 from thalweg.graph import Array, Shape
 from thalweg.ops.random import key_from_seed, permutation
+from thalweg.training.programs import Programs
 from thalweg.training.recipe import Recipe
 from thalweg.training.step import Batch, Run, State, StepGraph
 
@@ -76,6 +77,7 @@ class Job:
         shuffle: whether rows are taken in a new random order in each epoch.
         held_out: validation rows, if any.
         threads: how many at most; None for as many as are found to gain.
+        programs: what this run shares with others of its shape.
     """
 
     recipe: Recipe
@@ -86,6 +88,7 @@ class Job:
     shuffle: bool = True
     held_out: Rows | None = None
     threads: int | None = None
+    programs: Programs = field(default_factory=Programs, repr=False)
     _graphs: dict[int, StepGraph] = field(default_factory=dict[int, StepGraph], repr=False)
     _orders: dict[int, Array] = field(default_factory=dict[int, Array], repr=False)
     _adjusted: dict[str, float] = field(default_factory=dict[str, float], repr=False)
@@ -164,6 +167,6 @@ class Job:
         """The step for batches of this length; traced once for each length."""
         if length not in self._graphs:
             batch = self.rows.take(np.arange(length))
-            self._graphs[length] = StepGraph(self.recipe, state, batch)
+            self._graphs[length] = StepGraph(self.recipe, state, batch, self.programs)
             self._graphs[length].adjust(self._adjusted)
         return self._graphs[length]

@@ -24,7 +24,7 @@ from thalweg.nn.front import (
     under,
     visit_front,
 )
-from thalweg.nn.layer import Network, blueprint
+from thalweg.nn.layer import Blueprint, Network, blueprint
 
 
 def learn_states(
@@ -33,6 +33,7 @@ def learn_states(
     states: Mapping[str, Array],
     dtype: Any = "float32",
     known: Collection[str] = (),
+    plan: Blueprint | None = None,
 ) -> dict[str, Array]:
     """The states with those of the front layers learned, each from what reaches it.
 
@@ -43,6 +44,7 @@ def learn_states(
         states: the starting states by path.
         dtype: the network's.
         known: paths of states that came with a start and are kept.
+        plan: of the network, where it is traced already.
 
     Raises:
         SettingError: a layer that learns from rows stands behind a trained layer.
@@ -54,7 +56,7 @@ def learn_states(
     {'0.mean': array([2.], dtype=float32), '0.scale': array([1.], dtype=float32)}
     """
     kind = np.dtype(dtype)
-    plan = blueprint(network, rows.shape[1:], kind)
+    plan = blueprint(network, rows.shape[1:], kind) if plan is None else plan
     waiting = {item.path: item.layer for item in plan.applied if isinstance(item.layer, Fitted)}
     learned = dict(states)
 

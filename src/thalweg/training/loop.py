@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thalweg.descriptions import Plain, replace_settings
+from thalweg.descriptions import Plain, replace_settings, settings_of, structure_of
 from thalweg.graph import Array, Tensor
 from thalweg.optim.accumulation import group_of
 from thalweg.optim.optimizers import Moment
@@ -148,7 +148,7 @@ class Loop:
         self._history = History(standing.history.rows)
         self._best = standing.best
         self._sums = Sums(standing.loss_sum, standing.weight_sum)
-        self._began: float | None = None
+        self._passed = 0.0
         self._exported: State | None = standing.state
         self._judged: _Used | None = None
         self._shares = self._shares_now()
@@ -159,9 +159,9 @@ class Loop:
         plan = self.plan
         try:
             plan.display.start(plan.job.epochs, "training")
-            with _interrupts() as interrupted:
-                self._prepare()
-                reason = self._train(interrupted)
+            with interrupts() as interrupted:
+                self.prepare()
+                reason = self.advance(interrupted) or "epochs"
                 ended = Ended(self.standing(last=plan.save is None), reason)
                 if plan.save is not None:
                     plan.save(ended.standing)
@@ -204,35 +204,53 @@ class Loop:
             return self.executor.evaluate(x)
         return self.executor.evaluate(x, self._used().states)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Make the executor ready for the first step."""
         began = time.perf_counter()
         self.executor.prepare(self._start.state)
         self.executor.load(self._start.state)
         self.executor.adjust(self._shares)
-        self._began = time.perf_counter()
-        self.compile_seconds = self._began - began
+        self.compile_seconds = time.perf_counter() - began
 
-    def _train(self, interrupted: threading.Event) -> str:
+    def advance(self, interrupted: threading.Event, until: int | None = None) -> str:
+        """Train up to the end of an epoch, or to the end of the run.
+
+        Args:
+            interrupted: ends it after the running stretch of steps.
+            until: the epoch, None for the last one.
+
+        Returns:
+            Why no step should follow; empty where an epoch before the last one was reached.
+        """
         job = self.plan.job
+        epochs = job.epochs if until is None else min(until, job.epochs)
         reason = self._reason_to_stop() if self._step % job.steps_per_epoch == 0 else ""
         reason = reason or self._ended
-        while not reason and self._step < job.total_steps:
-            stretch = self._stretch()
-            for sums in stretch.epochs:
-                self._finish_epoch(sums)
-            if stretch.failed:
-                return "non-finite"
-            self._checkpoint()
-            if stretch.epochs:
-                reason = self._call_back() or self._reason_to_stop()
+        began = time.perf_counter()
+        before = self._passed
+        while not reason and self._step < epochs * job.steps_per_epoch:
+            reason = self._piece(epochs * job.steps_per_epoch)
+            self._passed = before + time.perf_counter() - began
             self.plan.display.update(self.progress())
-            reason = reason or self._ended
             if interrupted.is_set():
                 reason = reason or "interrupted"
-        return reason or "epochs"
+        if not reason and self._step == job.total_steps:
+            return "epochs"
+        return reason
 
-    def _stretch(self) -> Stretch:
-        steps = range(self._step, self.plan.stop(self._step))
+    def _piece(self, last: int) -> str:
+        """A stretch of steps and what follows it; gives why no other should follow."""
+        stretch = self._stretch(last)
+        for sums in stretch.epochs:
+            self._finish_epoch(sums)
+        if stretch.failed:
+            return "non-finite"
+        self._checkpoint()
+        reason = (self._call_back() or self._reason_to_stop()) if stretch.epochs else ""
+        return reason or self._ended
+
+    def _stretch(self, last: int) -> Stretch:
+        steps = range(self._step, min(last, self.plan.stop(self._step)))
         stretch = self.executor.run(steps, self._sums, _STRETCH_SECONDS)
         if stretch.steps:
             self._exported = self._judged = None
@@ -285,16 +303,24 @@ class Loop:
     def _rates(self) -> Callable[[int], float]:
         """The learning rate of the update that a step belongs to, by the step's number."""
         job = self.plan.job
-        count = job.recipe.accumulate
+        optimizer, count = job.recipe.optimizer, job.recipe.accumulate
+        lengths = job.total_steps, job.steps_per_epoch
+        settings = settings_of(optimizer, "optimizer.")
 
         def rate(numbers: Tensor) -> Tensor:
-            moment = Moment(numbers[0], job.total_steps, job.steps_per_epoch)
+            moment = Moment(numbers[0], *lengths)
             moment = group_of(moment, count).moment if count > 1 else moment
-            shares = {path: numbers[place] for place, path in enumerate(self._shares, 1)}
-            return replace_settings(job.recipe.optimizer, shares, "optimizer.").rate(moment)
+            values = {path: numbers[place] for place, path in enumerate(settings, 1)}
+            return replace_settings(optimizer, values, "optimizer.").rate(moment)
 
-        traced = Traced(rate)
-        return lambda step: float(traced(np.array([step, *self._shares.values()], np.float64)))
+        key = ("rate", structure_of(optimizer), count, *lengths)
+        traced = job.programs.once(key, lambda: Traced(rate))
+
+        def rate_of(step: int) -> float:
+            now = {**settings, **self._shares}
+            return float(traced(np.array([step, *now.values()], np.float64)))
+
+        return rate_of
 
     def _shares_now(self) -> dict[str, float]:
         """The settings of rates that wait for the loss: a function of the history alone."""
@@ -312,8 +338,7 @@ class Loop:
             plan.save(self.standing())
 
     def _seconds(self) -> float:
-        passed = 0.0 if self._began is None else time.perf_counter() - self._began
-        return self._start.seconds + passed
+        return self._start.seconds + self._passed
 
     def progress(self) -> Progress:
         """Where the run stands, for a display."""
@@ -335,7 +360,7 @@ def _read_only(array: Array) -> Array:
 
 
 @contextmanager
-def _interrupts() -> Generator[threading.Event]:
+def interrupts() -> Generator[threading.Event]:
     """Ctrl-C sets the event; a second Ctrl-C raises KeyboardInterrupt as usual."""
     event = threading.Event()
     elsewhere = threading.current_thread() is not threading.main_thread()

@@ -6,6 +6,7 @@ import ctypes
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,9 @@ from thalweg.compiler.native.driver import Driver
 from thalweg.compiler.native.lower import MOST_THREADS
 from thalweg.compiler.native.program import NativeProgram, aligned
 from thalweg.compiler.native.shuffle import scratch_bytes
+from thalweg.descriptions import structure_of
 from thalweg.graph import Array
-from thalweg.model.forward import native_forward
+from thalweg.model.forward import Ready, native_forward
 from thalweg.training.executor import Stretch, Sums, gathered
 from thalweg.training.job import Chosen, Job
 from thalweg.training.recipe import Values
@@ -51,12 +53,15 @@ class NativeExecutor:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._driver = Driver()
-        self._forward = native_forward(job.recipe.network)
+        network, shared = job.recipe.network, job.programs
+        self._driver = shared.once("driver", Driver)
+        key = ("forward", "native", structure_of(network))
+        self._forward = native_forward(network, shared.once(key, Ready))
         self._arrays: list[Array] = []
         self._ready: list[_Ready] = []
         self._settings: list[dict[str, Array]] = []
         self._threads = _Choice()
+        self._borrowed: list[tuple[object, Array]] = []
         self._rate = 0.0
         self._step = 0
 
@@ -96,7 +101,10 @@ class NativeExecutor:
     def _bound(self, state: State, length: int) -> _Ready:
         step = self.job.graph(state, length)
         count = len(self._arrays)
-        program = NativeProgram(step.graph, {place: place for place in range(count)})
+        given = {place: place for place in range(count)}
+        key = ("native", id(step.graph))
+        make = partial(NativeProgram, step.graph, given)
+        program = self.job.programs.once(key, make, step.graph)
         batch = step.arguments(state, self.job.rows.take(np.arange(length)), self.job.run)
         fixed = [np.array(array, order="C") for array in batch[count : -len(self._batch)]]
         numbers = len(fixed) - 4
@@ -106,7 +114,19 @@ class NativeExecutor:
         results = [*self._arrays, self._results[:1], self._results[1:]]
         table = program.table(inputs, results)
         self._kept = (*getattr(self, "_kept", ()), inputs)
-        return _Ready(step, program, table, program.new_arena())
+        return _Ready(step, program, table, self._arena(program))
+
+    def _arena(self, program: NativeProgram) -> Array:
+        """Memory that steps use and leave nothing in: runs that are never at once share it."""
+        key = ("arena", id(program))
+        arena = self.job.programs.take(key, program.new_arena)
+        self._borrowed.append((key, arena))
+        return arena
+
+    def release(self) -> None:
+        """Give back what others may use; no step follows."""
+        while self._borrowed:
+            self.job.programs.give(*self._borrowed.pop())
 
     def _job_fields(self) -> Array:
         job, ready = self.job, self._ready
@@ -268,8 +288,8 @@ class _Choice:
 
     def allow(self, threaded: bool, most: int | None) -> None:
         """Say whether there is a version for several threads, and how many are wanted at most."""
-        cores = _cores() if most is None else most
-        self._most = min(cores, MOST_THREADS) if threaded else 1
+        wanted = cores() if most is None else most
+        self._most = min(wanted, MOST_THREADS) if threaded else 1
         self.is_open = self._most > 1
 
     def note(self, threads: int, rate: float, seconds: float) -> None:
@@ -291,7 +311,8 @@ class _Choice:
         self.now = left[0] if left else self._most if gains else 1
 
 
-def _cores() -> int:
+def cores() -> int:
+    """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from thalweg.descriptions import Description, descriptions_in, replace_settings, settings_of
+from thalweg.descriptions import (
+    Description,
+    descriptions_in,
+    replace_settings,
+    settings_of,
+    structure_of,
+)
 from thalweg.errors import SettingError
 from thalweg.graph import Array, Tensor
 from thalweg.nn.augmentation import Augmentation
@@ -63,6 +70,11 @@ class Recipe:
         named = {name: getattr(self, name) for name in _PARTS}
         return {name: part for name, part in named.items() if isinstance(part, Description)}
 
+    @cached_property
+    def structure(self) -> object:
+        """What shapes the step: recipes of equal structure differ by numeric settings alone."""
+        return tuple(structure_of(getattr(self, field.name)) for field in fields(self))
+
     def settings(self) -> Values:
         """Every numeric setting by path, as float64 numbers."""
         return {
@@ -93,7 +105,8 @@ def _number(path: str, value: Any) -> Array:
     number = np.asarray(value, np.float64)
     if number.shape:
         raise SettingError(
-            f"{path} is an array of shape {number.shape}; one network takes one number"
+            f"{path} is an array of shape {number.shape}; one network takes one number, "
+            "an array is for several: members=K"
         )
     return number
 

@@ -23,6 +23,7 @@ from thalweg.ops.functions import astype, fold_in
 from thalweg.optim.accumulation import group_of
 from thalweg.optim.optimizers import Moment
 from thalweg.training.learner import Given, Learner, Stage, nested_slots
+from thalweg.training.programs import Programs
 from thalweg.training.recipe import Recipe, Values
 
 
@@ -77,9 +78,12 @@ class StepGraph:
         recipe: network, loss, optimiser, clipping.
         state: gives names, shapes and types.
         batch: gives the batch's shape and types.
+        programs: where steps of the same structure share their trace.
     """
 
-    def __init__(self, recipe: Recipe, state: State, batch: Batch) -> None:
+    def __init__(
+        self, recipe: Recipe, state: State, batch: Batch, programs: Programs | None = None
+    ) -> None:
         self.recipe = recipe
         self._settings = recipe.settings()
         self._groups: dict[str, list[str]] = {
@@ -90,8 +94,13 @@ class StepGraph:
         }
         names, types = self._signature(state, batch)
         self._has_weights = batch.weights is not None
-        self.traced, _ = trace_flat(self._step, types, names)
-        self.graph: Graph = optimise(self.traced).graph
+        key = ("step", recipe.structure, tuple(names), tuple(types), self._has_weights)
+        shared = programs or Programs()
+        self.traced, self.graph = shared.once(key, lambda: self._made(types, names))
+
+    def _made(self, types: list[TensorType], names: list[str]) -> tuple[Graph, Graph]:
+        traced, _ = trace_flat(self._step, types, names)
+        return traced, optimise(traced).graph
 
     def _signature(self, state: State, batch: Batch) -> tuple[list[str], list[TensorType]]:
         arrays: list[tuple[str, Array]] = [

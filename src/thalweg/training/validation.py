@@ -98,7 +98,13 @@ def _class_factors(codes: Array, classes: Sequence[Any], given: Any) -> Array:
 
 
 def hold_out(
-    rows: Rows, code: TargetCode, validation: Any, shape: Shape, seed: int, missing: bool = False
+    rows: Rows,
+    code: TargetCode,
+    validation: Any,
+    shape: Shape,
+    seed: int,
+    missing: bool = False,
+    in_place: bool = False,
 ) -> tuple[Rows, Rows | None]:
     """Training rows and validation rows.
 
@@ -109,6 +115,7 @@ def hold_out(
         shape: of one row of inputs.
         seed: of the split.
         missing: whether rows of your own may hold NaN.
+        in_place: whether both parts leave the inputs where they are, however small.
 
     Raises:
         SettingError: no share, pair or triple.
@@ -133,19 +140,19 @@ def hold_out(
                 f"sample_weight is 0 on all {len(places)} {name} rows that the split has drawn; "
                 "choose another seed, or give validation rows of your own: validation=(x, y)"
             )
-    return _part(rows, train), _part(rows, held_out)
+    return _part(rows, train, in_place), _part(rows, held_out, in_place)
 
 
-def _part(rows: Rows, places: Array) -> Rows:
+def _part(rows: Rows, places: Array, in_place: bool) -> Rows:
     """Some rows; inputs that are large, or in a file, are left where they are."""
     x = rows.x
-    is_small = not isinstance(x, (Chosen, np.memmap)) and x.nbytes <= _COPIED
+    is_small = not in_place and not isinstance(x, (Chosen, np.memmap)) and x.nbytes <= _COPIED
     part = rows.take(places) if is_small else None
     if part is not None:
         return Rows(*part)
     weights = None if rows.weights is None else rows.weights[places]
-    base = x.base if isinstance(x, Chosen) else x
-    return Rows(Chosen(base, places), rows.y[places], weights)
+    base, found = (x.base, x.places[places]) if isinstance(x, Chosen) else (x, places)
+    return Rows(Chosen(base, found), rows.y[places], weights)
 
 
 def _own_validation(given: Sequence[Any], code: TargetCode, shape: Shape, missing: bool) -> Rows:

@@ -1,0 +1,54 @@
+"""What the training of one network is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from thalweg.model.model import Model
+from thalweg.nn.layer import Network
+from thalweg.nn.losses import Loss
+from thalweg.optim.optimizers import Adam, Optimizer
+from thalweg.training.history import Callback
+from thalweg.training.stopping import EarlyStopping, Stopping
+
+
+@dataclass(frozen=True, eq=False)
+class Arguments:
+    """The arguments of :func:`fit` for one network, with its defaults; see there."""
+
+    network: Network
+    x: Any
+    y: Any
+    loss: str | Loss | Callable[..., Any] | None = None
+    optimizer: str | Optimizer = Adam()
+    batch_size: int | None = None
+    epochs: int = 20
+    validation: float | tuple[Any, ...] | None = None
+    early_stopping: int | bool | EarlyStopping | None = None
+    stop: Stopping | Sequence[Stopping] | str | None = None
+    clip: Any = None
+    penalty: Any = None
+    average: Any = None
+    augment: Any = None
+    accumulate: int = 1
+    frozen: str | Sequence[str] = ()
+    start: Model | Mapping[str, Any] | None = None
+    statistics: str = "running"
+    scale_targets: bool = False
+    sample_weight: Any = None
+    class_weight: str | Mapping[Any, float] | None = None
+    classes: Sequence[Any] | None = None
+    rows: Any = None
+    shuffle: bool = True
+    seed: int = 0
+    dtype: str = "float32"
+    callbacks: Sequence[Callback] = ()
+    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint_every: int = 1
+    checkpoint_every_updates: int = 0
+    resume: bool = False
+    backend: str = "native"
+    threads: int | None = None
