@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import thalweg as tw
+import thalweg.searching.search
 from thalweg.descriptions import Constraint, Description
 from thalweg.descriptions.constraints import constraint_of, declared
 from thalweg.descriptions.families import FAMILIES, is_required
@@ -344,5 +345,5 @@ PROGRAMS: dict[str, Callable[[Any, Any], tuple[Callable, list[np.ndarray]]]] = {
 OUTSIDE = frozenset({("optimizer", "lbfgs")})
 """Members of these families that work outside a step."""
 
-STILL = frozenset({"initialiser", "stopping", "branch", "group"})
+STILL = frozenset({"initialiser", "stopping", "branch", "group", "sampler", "scheduler"})
 """Families whose members compute nothing inside a step."""

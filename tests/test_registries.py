@@ -170,6 +170,7 @@ UNSOURCED = {
     "augmentation": "sequence",
     "stopping": "early small_change small_gradient",
     "penalty": "sum",
+    "scheduler": "none",
 }
 """What is so common, or so much this library's own, that no source is to be named."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import thalweg as tw
+import thalweg.searching.search
 from thalweg.descriptions import Constraint
 from thalweg.descriptions.constraints import RELATIONS, constraint_of
 from thalweg.descriptions.families import FAMILIES, is_required
@@ -124,6 +125,20 @@ PAGES = (
         "Early stopping",
         "stopping",
         "When training ends before its last epoch: `tw.fit(..., early_stopping=...)`.",
+    ),
+    Page(
+        "samplers",
+        "Samplers",
+        "sampler",
+        "How a [search](../search.md) proposes trials: `tw.search(..., sampler=...)` and "
+        "`thalweg search --sampler SPEC`.",
+    ),
+    Page(
+        "schedulers",
+        "Schedulers",
+        "scheduler",
+        "How a [search](../search.md) shares its time among trials: `tw.search(..., "
+        "scheduler=...)` and `thalweg search --scheduler SPEC`.",
     ),
 )
 LINKS = {page.family: page.file for page in PAGES} | {"layer": "layers"}

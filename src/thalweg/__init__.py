@@ -8,6 +8,8 @@
 (64,)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from thalweg import models
 from thalweg.autodiff.numerical import GradientCheck, check_gradients
 from thalweg.autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -239,20 +241,10 @@ from thalweg.optim.schedules import (
     Triangular,
     WarmUp,
 )
-from thalweg.search.choices import Choice
-from thalweg.search.journal import Journal, read_journal
-from thalweg.search.ranges import Range, Whole
-from thalweg.search.samplers import (
-    GaussianProcessSampler,
-    GridSampler,
-    QuasiRandomSampler,
-    RandomSampler,
-    Sampler,
-    TPESampler,
-)
-from thalweg.search.space import Space
-from thalweg.search.toml import read_space, space_toml
 from thalweg.tabular import TableRun, TableSettings, fit_table
+from thalweg.tabular.cross_validation import TableCrossValidation, cross_validate_table
+from thalweg.training.cross_validated import CrossValidation
+from thalweg.training.cross_validation import cross_validate
 from thalweg.training.ensemble_run import EnsembleRun
 from thalweg.training.ensembles import bagging, fit_ensemble
 from thalweg.training.fit import TrainedRun, fit
@@ -263,6 +255,35 @@ from thalweg.training.range_test import LearningRateTest, lr_find
 from thalweg.training.snapshot_ensemble import snapshots
 from thalweg.training.stopping import EarlyStopping, SmallChange, SmallGradient
 from thalweg.version import __version__
+
+if TYPE_CHECKING:
+    from thalweg.searching import (
+        Asha,
+        Choice,
+        GaussianProcessSampler,
+        GridSampler,
+        Hyperband,
+        Journal,
+        PopulationBased,
+        QuasiRandomSampler,
+        RandomSampler,
+        Range,
+        Sampler,
+        SearchDisplay,
+        SearchRun,
+        Space,
+        SuccessiveHalving,
+        TableSearchRun,
+        TPESampler,
+        Trial,
+        Whole,
+        read_journal,
+        read_space,
+        search,
+        search_table,
+        space_toml,
+        stacked,
+    )
 
 __all__ = [
     "ELU",
@@ -282,6 +303,7 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AlphaDropout",
+    "Asha",
     "Augment",
     "Augmentation",
     "Augmentations",
@@ -309,6 +331,7 @@ __all__ = [
     "Cosine",
     "CosineRestarts",
     "CrossEntropy",
+    "CrossValidation",
     "DecoupledDecay",
     "DepthwiseConv2d",
     "Display",
@@ -342,6 +365,7 @@ __all__ = [
     "Hinge",
     "History",
     "Huber",
+    "Hyperband",
     "Identity",
     "IdentityMatrix",
     "ImageInput",
@@ -402,6 +426,7 @@ __all__ = [
     "PoissonNLL",
     "PolynomialDecay",
     "Population",
+    "PopulationBased",
     "Progress",
     "QuasiRandomSampler",
     "RAdam",
@@ -432,6 +457,8 @@ __all__ = [
     "ScheduleProduct",
     "ScheduleSequence",
     "Scope",
+    "SearchDisplay",
+    "SearchRun",
     "Sequential",
     "Sigmoid",
     "Sign",
@@ -449,15 +476,19 @@ __all__ = [
     "Step",
     "StepDecay",
     "Subsample2d",
+    "SuccessiveHalving",
     "Swish",
     "TPESampler",
+    "TableCrossValidation",
     "TableRun",
+    "TableSearchRun",
     "TableSettings",
     "Tanh",
     "TanhCrossEntropy",
     "Tensor",
     "ThalwegError",
     "TrainedRun",
+    "Trial",
     "Triangular",
     "TruncatedNormal",
     "Uniform",
@@ -481,6 +512,8 @@ __all__ = [
     "concatenate",
     "contact_sheet",
     "cos",
+    "cross_validate",
+    "cross_validate_table",
     "digit_prototypes",
     "elu",
     "ensemble",
@@ -538,6 +571,8 @@ __all__ = [
     "reshape",
     "round",
     "scatter_add",
+    "search",
+    "search_table",
     "sign",
     "sin",
     "snapshots",
@@ -547,6 +582,7 @@ __all__ = [
     "sqrt",
     "square",
     "stack",
+    "stacked",
     "step",
     "stop_gradient",
     "sum",
@@ -562,3 +598,47 @@ __all__ = [
     "where",
     "zeros",
 ]
+
+_SEARCHING = frozenset(
+    {
+        "Asha",
+        "Choice",
+        "GaussianProcessSampler",
+        "GridSampler",
+        "Hyperband",
+        "Journal",
+        "PopulationBased",
+        "QuasiRandomSampler",
+        "RandomSampler",
+        "Range",
+        "Sampler",
+        "SearchDisplay",
+        "SearchRun",
+        "Space",
+        "SuccessiveHalving",
+        "TPESampler",
+        "TableSearchRun",
+        "Trial",
+        "Whole",
+        "read_journal",
+        "read_space",
+        "search",
+        "search_table",
+        "space_toml",
+        "stacked",
+    }
+)
+"""Names that are imported when they are first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _SEARCHING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from thalweg import searching
+
+    value = globals()[name] = getattr(searching, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SEARCHING})

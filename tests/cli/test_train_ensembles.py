@@ -1,11 +1,11 @@
 """``thalweg train --members K --ensemble KIND``."""
 
 import json
-import signal
 
 import pytest
 
 import thalweg as tw
+from thalweg.training.population.member import MemberRun
 
 FAST = ("--epochs", 4, "--hidden", 4, "--target", "sold", "--out", "here")
 
@@ -40,15 +40,15 @@ def test_json_holds_the_scores(thalweg, csv):
 
 
 def _interrupt_in_the_second_member(monkeypatch):
-    real = tw.training.ensembles.fit
-    calls = iter(range(99))
+    real = MemberRun.advance
 
-    def fit(*args, **options):
-        if next(calls) == 1:
-            options["callbacks"] = (lambda event: signal.raise_signal(signal.SIGINT),)
-        return real(*args, **options)
+    def advance(member, until, interrupted):
+        if member.number == 1:
+            interrupted.set()
+        real(member, until, interrupted)
 
-    monkeypatch.setattr(tw.training.ensembles, "fit", fit)
+    monkeypatch.setattr(MemberRun, "advance", advance)
+    monkeypatch.setattr("thalweg.training.population.crew.cores", lambda: 1)
 
 
 def test_an_interrupted_ensemble_is_kept_and_goes_on(thalweg, csv, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Several networks for a table: as one model, judged in the target's own unit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import thalweg as tw
 from thalweg.errors import NonFiniteError, SettingError
 from thalweg.tabular import fit_prepared, prepare_table
 from thalweg.tabular.settings import ENSEMBLES
+from thalweg.training.population.training import InTurn
 
 QUICK = {"epochs": 6, "hidden": (6,), "batch_size": 32}
 
@@ -96,13 +99,13 @@ def test_choices_that_cannot_be_are_refused(tables):
 
 
 def test_a_member_that_is_not_finite_leaves_those_before_it(tables, monkeypatch):
-    real = tw.training.ensembles.fit
-    seeds = iter(range(9))
+    real = InTurn.own
 
-    def fit(network, x, y, **options):
-        return real(network, x, y * (1e30 if next(seeds) == 2 else 1.0), **options)
+    def own(members, place):
+        given = real(members, place)
+        return replace(given, y=given.y * 1e30) if place == 2 else given
 
-    monkeypatch.setattr(tw.training.ensembles, "fit", fit)
+    monkeypatch.setattr(InTurn, "own", own)
     with pytest.raises(NonFiniteError, match="member 2 of 4") as caught:
         _run(tables["diabetes"], members=4, optimizer="sgd")
     assert len(caught.value.run.ensemble.members) == 2

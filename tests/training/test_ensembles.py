@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import signal
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ import thalweg as tw
 from thalweg.errors import DataError, NonFiniteError, SettingError, ShapeError
 from thalweg.training.display import JsonDisplay, LineDisplay
 from thalweg.training.members import bag, material, member_seeds
+from thalweg.training.population.crew import Crew
 
 X, LABELS = blobs(90)
 NET = tw.Sequential(tw.Linear(6), tw.Tanh(), tw.Linear(3))
@@ -297,69 +301,119 @@ def test_progress_goes_over_all_members(backend):
     ]  # fmt: skip
 
 
-def _interrupt(at):
-    """Ctrl-C in the epoch with this number, counted over all members."""
-    count = iter(range(1, 10**6))
+@pytest.fixture
+def ctrl_c(monkeypatch):
+    """What makes a callback that interrupts in the epoch with a number, counted over members."""
+    event = threading.Event()
 
-    def callback(event):
-        if next(count) == at:
-            signal.raise_signal(signal.SIGINT)
+    @contextmanager
+    def interrupts():
+        event.clear()
+        yield event
 
-    return callback
+    monkeypatch.setattr("thalweg.training.population.crew.interrupts", interrupts)
+
+    def at(number):
+        count = iter(range(1, 10**6))
+
+        def callback(_):
+            if next(count) == number:
+                event.set()
+
+        return callback
+
+    return at
 
 
-def test_an_interrupt_keeps_the_members_that_are_finished():
-    run = tw.bagging(NET, X, LABELS, members=5, callbacks=(_interrupt(8),), **QUICK)
+def test_an_interrupt_keeps_the_members_that_are_finished(ctrl_c):
+    options = {**QUICK, "threads": 1}
+    run = tw.bagging(NET, X, LABELS, members=5, callbacks=(ctrl_c(8),), **options)
     assert run.stop_reason == "interrupted"
     assert len(run.members) == len(run.seeds) == len(run.model.network.members) == 2
     assert run.out_of_bag.counts.max() == 2
     whole = tw.bagging(NET, X, LABELS, members=2, **QUICK)
     assert same_bits(whole.model.parameters, run.model.parameters)
-    first = tw.fit_ensemble(NET, X, LABELS, members=5, callbacks=(_interrupt(2),), **QUICK)
+    first = tw.fit_ensemble(NET, X, LABELS, members=5, callbacks=(ctrl_c(2),), **options)
     assert first.stop_reason == first.runs[0].stop_reason == "interrupted"
     assert len(first.runs[0].history["train_loss"]) == 2
 
 
-def test_an_interrupt_before_a_member_is_under_way_keeps_the_others(monkeypatch):
-    real = tw.training.ensembles.fit
+def test_members_that_end_in_another_order_keep_their_seeds(ctrl_c):
+    stop, begun = ctrl_c(1), threading.Event()
 
-    def fit(*args, **options):
-        if options["seed"] == member_seeds(0, 2)[1]:
-            raise KeyboardInterrupt
-        return real(*args, **options)
+    def callback(event):
+        if event.member == 0:  # waits in its first epoch until the next two are done
+            begun.wait(60)
+        elif event.member == 3:
+            stop(event)
+            begun.set()
 
-    monkeypatch.setattr(tw.training.ensembles, "fit", fit)
-    run = tw.fit_ensemble(NET, X, LABELS, members=3, **QUICK)
-    assert (run.stop_reason, len(run.members)) == ("interrupted", 1)
+    run = tw.fit_ensemble(NET, X, LABELS, members=5, threads=2, callbacks=(callback,), **QUICK)
+    assert run.stop_reason == "interrupted"
+    assert run.seeds == member_seeds(0, 3)[1:]
+    for member, seed in zip(run.members, run.seeds, strict=True):
+        assert same_bits(
+            tw.fit(NET, X, LABELS, seed=seed, **QUICK).model.parameters, member.parameters
+        )
 
 
 @NATIVE
-def test_an_interrupted_ensemble_goes_on_from_its_checkpoints(tmp_path, backend):
+@pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")
+def test_ctrl_c_is_heard_while_members_are_trained(backend):
+    def callback(event):
+        if event.member == 0 and event.number == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    options = {**QUICK, "epochs": 10**6, "callbacks": (callback,)}
+    run = tw.fit_ensemble(NET, X, LABELS, members=4, **options)
+    assert (run.stop_reason, len(run.members)) == ("interrupted", 1)
+    assert 3 <= len(run.runs[0].history.rows) < 10**6
+    assert threading.active_count() == 1
+
+
+@NATIVE
+@pytest.mark.parametrize("finished", [2, 0])
+def test_a_second_ctrl_c_keeps_the_members_that_are_finished(backend, finished, monkeypatch):
+    def run(crew, source, tick):
+        for _ in range(finished):
+            member, until = source.next()
+            member.advance(until)
+            source.done(member)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Crew, "run", run)
+    if not finished:
+        with pytest.raises(KeyboardInterrupt):
+            tw.fit_ensemble(NET, X, LABELS, members=3, **QUICK)
+        return
+    found = tw.fit_ensemble(NET, X, LABELS, members=3, **QUICK)
+    assert (found.stop_reason, found.seeds) == ("interrupted", member_seeds(0, 2))
+
+
+@NATIVE
+def test_an_interrupted_ensemble_goes_on_from_its_checkpoints(tmp_path, backend, ctrl_c):
     options = {**QUICK, "members": 3, "checkpoint": tmp_path / "run"}
     net = classifier()
-    tw.fit_ensemble(net, X, LABELS, callbacks=(_interrupt(5),), **options)
+    tw.fit_ensemble(net, X, LABELS, callbacks=(ctrl_c(5),), threads=1, **options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.0", "run.1"]
     run = tw.fit_ensemble(net, X, LABELS, resume=True, **options)
     whole = tw.fit_ensemble(net, X, LABELS, members=3, **QUICK)
     assert same_bits(whole.model.parameters, run.model.parameters)
 
 
-def test_a_member_that_is_not_finite_leaves_those_before_it(monkeypatch):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_member_that_is_not_finite_leaves_those_before_it(threads):
     x = X * np.float32(1e20)
-    options = {**QUICK, "optimizer": "sgd"}
+    options = {**QUICK, "optimizer": "sgd", "threads": threads}
+    net = tw.Sequential(tw.Linear(1))
     with pytest.raises(NonFiniteError, match=r"^member 0 of 3: ") as caught:
-        tw.fit_ensemble(tw.Sequential(tw.Linear(1)), x, LABELS * 1e25, members=3, **options)
+        tw.fit_ensemble(net, x, LABELS * 1e25, members=3, **options)
     assert isinstance(caught.value.run, tw.TrainedRun)
-    real = tw.training.ensembles.fit
-
-    def fit(network, x, y, *, seed, **options):
-        scale = 1e25 if seed == member_seeds(0, 3)[2] else 1.0
-        return real(network, x, y * scale, seed=seed, **options)
-
-    monkeypatch.setattr(tw.training.ensembles, "fit", fit)
     x, y = line()
-    with pytest.raises(NonFiniteError, match=r"^member 2 of 3: ") as caught:
-        tw.fit_ensemble(tw.Sequential(tw.Linear(1)), x, y, members=3, **options)
+    first, second, third = (set(bag(seed, _rows(x, y, net))) for seed in member_seeds(0, 3))
+    y[min(third - first - second)] = 1e30  # a row that member 2 is the first to draw
+    with pytest.raises(NonFiniteError, match=r"^member 2 of 4: ") as caught:
+        tw.bagging(net, x, y, members=4, **options)
     assert len(caught.value.run.members) == 2
     assert caught.value.run.stop_reason == "non-finite"
 

@@ -51,6 +51,10 @@ def kept(report: Report, options: Options) -> Report:
     former.rows = report.rows or former.rows
     former.cells = report.cells or former.cells
     former.features = report.features or former.features
+    former.populations = report.populations or former.populations
+    former.validations = report.validations or former.validations
+    former.titles |= report.titles
+    former.notes |= report.notes
     return former
 
 

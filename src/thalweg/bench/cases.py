@@ -24,6 +24,7 @@ class Case:
         batches: batches of an epoch.
         seed: of the rows and the starting weights.
         form: word for a network for images; empty for dense layers.
+        members: networks trained at once, each with its own rate and order; 0 for a plain one.
     """
 
     widths: tuple[int, ...]
@@ -31,6 +32,7 @@ class Case:
     batches: int
     seed: int = 0
     form: str = ""
+    members: int = 0
 
     @property
     def network(self) -> str:
@@ -58,7 +60,8 @@ class Case:
         >>> image_case("lenet", 64, 8).name
         'LeNet-5, batch 64'
         """
-        return f"{self.title}, batch {self.batch_size}"
+        several = f"{self.members} × " if self.members else ""
+        return f"{several}{self.title}, batch {self.batch_size}"
 
     @property
     def word(self) -> str:
@@ -67,7 +70,8 @@ class Case:
         >>> image_case("lenet", 64, 8).word
         'lenet:64'
         """
-        return f"{self.network}:{self.batch_size}"
+        several = f"{self.members}x" if self.members else ""
+        return f"{several}{self.network}:{self.batch_size}"
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -136,12 +140,14 @@ class Target:
         peer: the library.
         ratio: of its time to thalweg's.
         batch_size: of the case; 0 for the only one with this network.
+        members: of the case; 0 for one network.
     """
 
     network: str
     peer: str
     ratio: float
     batch_size: int = 0
+    members: int = 0
 
     @property
     def name(self) -> str:
@@ -152,11 +158,13 @@ class Target:
         """
         found = ARCHITECTURES.get(self.network)
         title = self.network if found is None else found.title
+        title = f"{self.members} × {title}" if self.members else title
         return f"{title}, batch {self.batch_size}" if self.batch_size else title
 
     def of(self, case: Case) -> bool:
         """Whether a case is meant."""
-        return self.network == case.network and self.batch_size in {0, case.batch_size}
+        same = self.network == case.network and self.members == case.members
+        return same and self.batch_size in {0, case.batch_size}
 
 
 TARGETS = (

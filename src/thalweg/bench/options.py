@@ -10,6 +10,7 @@ from pathlib import Path
 from thalweg.bench.cases import GRIDS, IMAGE_ROUNDS, Case, chosen_cases
 from thalweg.bench.machine import core_count
 from thalweg.bench.peers import all_peers, newest_backend
+from thalweg.bench.populations import chosen_populations
 from thalweg.bench.protocol import Protocol
 from thalweg.errors import SettingError
 from thalweg.training.backends import BACKENDS
@@ -21,6 +22,8 @@ QUICK = {
     "grid": "none",
     "grid_rounds": 3,
     "features": "none",
+    "populations": "none",
+    "cross_validation": "none",
 }
 OWN = "thalweg"
 
@@ -40,6 +43,8 @@ class Options:
         epochs: of the column with the total.
         out: folder for the files, if any.
         features: whether features of training are measured.
+        populations: cases with members.
+        validation: whether cross-validation is measured.
         keep: whether what the folder's report holds and is not measured now stays in it.
     """
 
@@ -53,6 +58,8 @@ class Options:
     epochs: int
     out: Path | None
     features: bool = True
+    populations: tuple[Case, ...] = ()
+    validation: bool = False
     keep: bool = False
 
     def protocol_of(self, case: Case) -> Protocol:
@@ -88,6 +95,18 @@ def parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, default=10, help="of the column with the total (%(default)s)")
     add("--out", type=Path, metavar="DIR", help="write benchmarks.md, .json and .svg there")
     add("--features", choices=("all", "none"), default="all", help="of training (%(default)s)")
+    add(
+        "--populations",
+        default="default",
+        metavar="LIST",
+        help="cases with members: numbers of members such as 256,64; lenet; default, none",
+    )
+    add(
+        "--cross-validation",
+        choices=("all", "none"),
+        default="all",
+        help="ten folds beside scikit-learn's (%(default)s)",
+    )
     add("--keep", action="store_true", help="keep in DIR's report what is not measured now")
     add("--quick", action="store_true", help="one small network, no grid, short rounds")
     return parser
@@ -117,6 +136,8 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Options, tuple[str, .
         given.epochs,
         given.out,
         given.features == "all",
+        chosen_populations(given.populations),
+        given.cross_validation == "all",
         given.keep,
     )
     _check_out(options.out)

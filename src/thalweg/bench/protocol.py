@@ -17,7 +17,7 @@ from typing import Any
 
 from thalweg.bench.cases import Case
 from thalweg.bench.machine import busy_seconds
-from thalweg.bench.problem import make_problem
+from thalweg.bench.populations import PopulationProblem, population_losses, problem_of
 from thalweg.bench.reference import reference_losses
 from thalweg.bench.results import DIFFERENT, FAILED, Row
 from thalweg.bench.workers import Answering, WorkerError
@@ -89,10 +89,10 @@ Reason = Callable[[str, int], str]
 
 def expected_losses(case: Case, protocol: Protocol) -> Expected:
     """What every library's losses must be."""
-    problem = make_problem(case)
-    first = case.checked_batches
-    steps = reference_losses(problem, protocol.steps, first) if protocol.steps else []
-    return Expected(steps, reference_losses(problem, protocol.epochs))
+    problem, first = problem_of(case), case.checked_batches
+    of = population_losses if isinstance(problem, PopulationProblem) else reference_losses
+    steps = of(problem, protocol.steps, first) if protocol.steps else []
+    return Expected(steps, of(problem, protocol.epochs))
 
 
 def measure(

@@ -21,10 +21,12 @@ class Reference:
 
     Args:
         problem: rows and starting weights.
+        rate: Adam's.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, rate: float = LEARNING_RATE) -> None:
         self.problem = problem
+        self.rate = rate
         pairs = problem.weights
         self.values: list[Array] = [np.asarray(part, "float64") for pair in pairs for part in pair]
         self._means = [np.zeros_like(value) for value in self.values]
@@ -35,7 +37,7 @@ class Reference:
         """One update; gives the batch's loss before it."""
         loss, gradients = self.gradients(x, y)
         self._time += 1
-        rate = LEARNING_RATE / (1 - BETA1**self._time)
+        rate = self.rate / (1 - BETA1**self._time)
         root = np.sqrt(1 - BETA2**self._time)
         for place, gradient in enumerate(gradients):
             mean, squares = self._means[place], self._squares[place]

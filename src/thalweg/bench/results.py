@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from thalweg.bench.cases import TARGETS, Case, Target
 from thalweg.bench.features import FeatureRow
 from thalweg.bench.machine import Machine
+from thalweg.bench.validation import ValidationRow
 
 MEASURED, DIFFERENT, ABSENT, FAILED = "measured", "losses differ", "not installed", "failed"
 
@@ -24,7 +26,7 @@ class Row:
         status: ``measured``, ``losses differ`` (not compared), ``not installed``, ``failed``.
         reason: for every status but the first.
         variant: which way of using the library was the fastest.
-        rounds: seconds of a step, round by round.
+        rounds: seconds of a step, round by round; of a population by step and network.
         cores: processor time over time, while training.
         import_seconds: of the library; thalweg's is the report's.
         other_cores: that the rest of the machine used meanwhile; None where it does not tell.
@@ -77,8 +79,9 @@ class Row:
         return self.case.flops / self.step_seconds
 
     def total_seconds(self, epochs: int) -> float:
-        """Start and so many epochs."""
-        return self.start_seconds + epochs * self.case.batches * self.step_seconds
+        """Start and so many epochs, of a population those of all members."""
+        steps = epochs * self.case.batches * max(self.case.members, 1)
+        return self.start_seconds + steps * self.step_seconds
 
 
 @dataclass
@@ -94,6 +97,8 @@ class Report:
         notes: how each is used.
         import_seconds: of ``import thalweg`` in a fresh process.
         features: what features of training add to a step.
+        populations: rows of cases with members; times are of one step of one network.
+        validations: seconds of a cross-validation.
     """
 
     machine: Machine
@@ -104,12 +109,14 @@ class Report:
     notes: dict[str, str]
     import_seconds: float
     features: list[FeatureRow] = field(default_factory=list[FeatureRow])
+    populations: list[Row] = field(default_factory=list[Row])
+    validations: list[ValidationRow] = field(default_factory=list[ValidationRow])
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
         found = asdict(self)
-        for kind, rows in (("rows", self.rows), ("cells", self.cells)):
-            for plain, row in zip(found[kind], rows, strict=True):
+        for kind in ("rows", "cells", "populations"):
+            for plain, row in zip(found[kind], getattr(self, kind), strict=True):
                 if row.timed:
                     plain["step_seconds"] = row.step_seconds
                     plain["gflops"] = row.rate / 1e9
@@ -130,6 +137,8 @@ class Report:
             plain["notes"],
             plain["import_seconds"],
             [_made(FeatureRow, row) for row in plain.get("features", [])],
+            [_row(row) for row in plain.get("populations", [])],
+            [_made(ValidationRow, row) for row in plain.get("validations", [])],
         )
 
 
@@ -147,7 +156,7 @@ def _made(kind: type[R], plain: dict[str, Any]) -> R:
     return kind(**{name: value for name, value in plain.items() if name in names})
 
 
-def find(rows: list[Row], case: Case, peer: str, threads: int) -> Row | None:
+def find(rows: Sequence[Row], case: Case, peer: str, threads: int) -> Row | None:
     """The row of a case, a library and a number of threads, where it may be compared."""
     for row in rows:
         if (row.case, row.peer, row.threads) == (case, peer, threads) and row.compared:
@@ -155,19 +164,19 @@ def find(rows: list[Row], case: Case, peer: str, threads: int) -> Row | None:
     return None
 
 
-def fastest(rows: list[Row], case: Case, peer: str) -> Row | None:
+def fastest(rows: Sequence[Row], case: Case, peer: str) -> Row | None:
     """A library's row with the number of threads that serves it best."""
     found = [row for row in rows if row.case == case and row.peer == peer and row.compared]
     return min(found, key=lambda row: row.step_seconds, default=None)
 
 
-def ratio(rows: list[Row], case: Case, peer: str, threads: int) -> float | None:
+def ratio(rows: Sequence[Row], case: Case, peer: str, threads: int) -> float | None:
     """How many times longer a peer's step takes than thalweg's with as many threads."""
     own, other = find(rows, case, "thalweg", threads), find(rows, case, peer, threads)
     return other.step_seconds / own.step_seconds if own and other else None
 
 
-def reached(rows: list[Row], target: Target) -> float | None:
+def reached(rows: Sequence[Row], target: Target) -> float | None:
     """The ratio of a target: each library with the number of threads that serves it best."""
     for case in dict.fromkeys(row.case for row in rows):
         if target.of(case):
@@ -176,7 +185,9 @@ def reached(rows: list[Row], target: Target) -> float | None:
     return None
 
 
-def targets(rows: list[Row]) -> list[tuple[Target, float | None]]:
+def targets(
+    rows: Sequence[Row], wanted: Sequence[Target] = TARGETS
+) -> list[tuple[Target, float | None]]:
     """Every target on a measured case, beside what was reached."""
     cases = {row.case for row in rows}
-    return [(target, reached(rows, target)) for target in TARGETS if any(map(target.of, cases))]
+    return [(target, reached(rows, target)) for target in wanted if any(map(target.of, cases))]

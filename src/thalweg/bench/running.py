@@ -14,8 +14,10 @@ from thalweg.bench.features import measure_features
 from thalweg.bench.machine import describe, peak
 from thalweg.bench.options import Options
 from thalweg.bench.peers import Peer, all_peers, version_of
+from thalweg.bench.populations import MAIN
 from thalweg.bench.protocol import Contender, Entry, measure
 from thalweg.bench.results import ABSENT, Report, Row
+from thalweg.bench.validation import measure_validation
 from thalweg.bench.workers import Process
 
 Teller = Callable[[str], None]
@@ -106,13 +108,23 @@ def fill(
     if options.features:
         protocol = options.protocol
         report.features = measure_features([1], protocol.rounds, protocol.seconds / 2, tell)
+    for case in options.populations:
+        if case == MAIN:
+            report.populations += case_rows(case, options, peers, workers, tell)
+    if options.validation:
+        report.validations = measure_validation(
+            options.threads, options.protocol.rounds, options.backend, folder, tell
+        )
     cells = grid_cases(options.grid)
-    entries = present(grid_peers, options.threads, peers)
+    others = [case for case in options.populations if case != MAIN]
     try:
-        for number, case in enumerate(cells, 1):
-            tell(f"cell {number} of {len(cells)}: {case.name}")
+        for number, case in enumerate([*others, *cells], 1):
+            tell(f"cell {number} of {len(others) + len(cells)}: {case.name}")
+            names = tuple(options.peers) if case.members else grid_peers
+            names = tuple(name for name in names if peers[name].ways(case))
+            entries = present(names, options.threads, peers)
             rows, _ = measure(case, entries, workers.kept, options.grid_protocol)
-            report.cells += rows
+            (report.populations if case.members else report.cells).extend(rows)
     finally:
         workers.close()
     if report.machine.peak:
@@ -153,7 +165,9 @@ def case_rows(
 
 
 def has_starts(case: Case) -> bool:
-    """Whether starts are measured in processes of their own; of images where there is a target."""
+    """Whether starts are measured in processes of their own: of images where there is a target."""
+    if case.members:
+        return case == MAIN
     return not case.form or any(target.of(case) for target in TARGETS)
 
 

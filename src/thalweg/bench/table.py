@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from thalweg.bench.cases import CACHED_START, COLD_START, IMAGE_ROUNDS, IMPORT, Case
 from thalweg.bench.features import FeatureRow
+from thalweg.bench.population_table import (
+    population_section,
+    population_targets,
+    validation_section,
+)
+from thalweg.bench.populations import MAIN, POPULATION_TARGETS
 from thalweg.bench.results import Report, Row, ratio, targets
+from thalweg.bench.texts import MISSING, digits, grid_table, ratio_text, seconds_text
+from thalweg.bench.validation import FOLDS
 
-MISSING = "–"
 _BEYOND, _OTHERS = 1.15, 0.1
 THREAD_NOISE = 0.95
 """thalweg's second thread loses where the ratio is below this."""
-
-
-def seconds_text(seconds: float) -> str:
-    """Seconds in the unit that suits them, three digits.
-
-    >>> seconds_text(0.0000234), seconds_text(0.00209), seconds_text(1.5), seconds_text(0)
-    ('23.4 µs', '2.09 ms', '1.50 s', '0 µs')
-    """
-    if seconds >= 1:
-        return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
-    for factor, unit in ((1e3, "ms"), (1e6, "µs")):
-        scaled = seconds * factor
-        if scaled >= 1 or unit == "µs":
-            return f"{_digits(scaled)} {unit}"
-    return ""
-
-
-def _digits(value: float) -> str:
-    if value == 0:
-        return "0"
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def ratio_text(value: float | None, bold: bool = True, losing: float = 1.0) -> str:
-    """A ratio; where it is below ``losing`` it is bold.
-
-    >>> ratio_text(12.34), ratio_text(0.8), ratio_text(None)
-    ('12.3', '**0.80**', '–')
-    """
-    if value is None:
-        return MISSING
-    text = _digits(value)
-    return f"**{text}**" if value < losing and bold else text
 
 
 def markdown(report: Report, picture: str = "") -> str:
@@ -57,8 +31,11 @@ def markdown(report: Report, picture: str = "") -> str:
     parts = [
         _opening(report),
         _target_table(report),
-        *(_case_section(report, case) for case in _cases(report.rows)),
+        *(_case_section(report, case, report.rows) for case in _cases(report.rows)),
         _feature_section(report),
+        *(_case_section(report, case, report.populations) for case in _main(report)),
+        population_section(report),
+        validation_section(report),
         _grid_section(report, picture),
         _thread_section(report),
         _notes(report),
@@ -66,15 +43,13 @@ def markdown(report: Report, picture: str = "") -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _main(report: Report) -> list[Case]:
+    """The population that has a table of its own, where it was measured."""
+    return [case for case in _cases(report.populations) if case == MAIN]
+
+
 def _cases(rows: Sequence[Row]) -> list[Case]:
     return list(dict.fromkeys(row.case for row in rows))
-
-
-def grid_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, first column to the left, the others to the right."""
-    lines = [f"| {' | '.join(header)} |", f"|---|{'---:|' * (len(header) - 1)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines)
 
 
 def _opening(report: Report) -> str:
@@ -111,8 +86,12 @@ def _target_table(report: Report) -> str:
             ratio_text(found, bold=False),
             None if found is None else found >= target.ratio,
         )
-        for target, found in targets(report.rows)
+        for target, found in [
+            *targets(report.rows),
+            *targets(report.populations, POPULATION_TARGETS),
+        ]
     ]
+    rows += [_target_row(*found) for found in population_targets(report)]
     own = [row for row in report.rows if row.peer == "thalweg" and row.timed]
     starts = [("start of training, empty cache", COLD_START, [row.start_seconds for row in own])]
     again = [row.start_again_seconds for row in own if row.start_again_seconds is not None]
@@ -134,15 +113,15 @@ def _target_row(name: str, aim: str, found: str, met: bool | None) -> tuple[str,
     return name, aim, found, MISSING if met is None else "yes" if met else "**no**"
 
 
-def _case_section(report: Report, case: Case) -> str:
-    rows = [row for row in report.rows if row.case == case]
+def _case_section(report: Report, case: Case, rows: Sequence[Row]) -> str:
+    rows = [row for row in rows if row.case == case]
     epochs = report.settings["epochs"]
     header = (
         "library", "threads", "step", "thalweg is × faster", "GFLOP/s", "of the peak",
         "cores used", "import", "start", "start, cached", f"{epochs} epochs in all",
         "peak memory", "losses",
     )  # fmt: skip
-    lines = [_case_line(report, row, epochs) for row in rows if row.timed]
+    lines = [_case_line(report, row, epochs, rows) for row in rows if row.timed]
     section = f"## {case.name}\n\n{_words(case)}\n\n" + grid_table(header, lines)
     remarks = [remark for row in rows for remark in _remarks(report, row)]
     remarks += _busy_remark(rows)
@@ -152,7 +131,10 @@ def _case_section(report: Report, case: Case) -> str:
 def _words(case: Case) -> str:
     shape = "×".join(map(str, case.row_shape))
     images = f"Images {shape}, {case.parameters:,} parameters; " if case.form else ""
-    return f"{images}{case.batches} batches an epoch."
+    several = ""
+    if case.members:
+        several = " A step is that of one network: the time of all, divided by their number."
+    return f"{images}{case.batches} batches an epoch.{several}"
 
 
 def _busy_remark(rows: Sequence[Row]) -> list[str]:
@@ -165,16 +147,16 @@ def _busy_remark(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _case_line(report: Report, row: Row, epochs: int) -> list[str]:
+def _case_line(report: Report, row: Row, epochs: int, rows: Sequence[Row]) -> list[str]:
     peak = report.machine.peak.get(row.threads)
     again = row.start_again_seconds
-    faster = None if row.peer == "thalweg" else ratio(report.rows, row.case, row.peer, row.threads)
+    faster = None if row.peer == "thalweg" else ratio(rows, row.case, row.peer, row.threads)
     return [
         report.titles[row.peer] + (f" ({row.variant})" if row.variant else ""),
         str(row.threads),
         seconds_text(row.step_seconds),
         ratio_text(faster),
-        _digits(row.rate / 1e9),
+        digits(row.rate / 1e9),
         f"{row.rate / peak:.0%}" if peak else MISSING,
         f"{row.cores:.1f}",
         seconds_text(report.import_seconds if row.peer == "thalweg" else row.import_seconds),
@@ -362,14 +344,17 @@ def _notes(report: Report) -> str:
 def terminal(report: Report) -> str:
     """One line for each row, and the targets."""
     lines: list[str] = []
-    for case in _cases(report.rows):
-        lines += ["", case.name]
-        for row in (row for row in report.rows if row.case == case):
-            lines.append(_terminal_line(report, row))
+    for rows in (report.rows, report.populations):
+        for case in _cases(rows):
+            lines += ["", case.name]
+            lines += [_terminal_line(report, row, rows) for row in rows if row.case == case]
+    for row in report.validations:
+        found = f"{seconds_text(row.seconds):>8}" if row.rounds else row.reason
+        lines.append(f"  {FOLDS} folds, {row.name:<24} threads {row.threads}  {found}")
     for row in report.features:
         time, share = _feature_cells(report.features, row)
         lines.append(f"  {row.name:<24} {_threads(row.threads):<10} {time:>8} {share}")
-    found = targets(report.rows)
+    found = [*targets(report.rows), *targets(report.populations, POPULATION_TARGETS)]
     lines += ["", "targets"] if found else []
     for target, reached in found:
         met = "not measured" if reached is None else "met" if reached >= target.ratio else "MISSED"
@@ -377,6 +362,9 @@ def terminal(report: Report) -> str:
             f"  {target.name:<22} {target.peer:<10} ≥ {target.ratio:<4g} "
             f"reached {ratio_text(reached, bold=False):<6} {met}"
         )
+    lines += [
+        f"  {name}: aim {aim}, reached {text}" for name, aim, text, _ in population_targets(report)
+    ]
     for peer, threads in pairs(report):
         known = [value for value in grid_ratios(report, peer, threads).values() if value]
         won = sum(value >= 1 for value in known)
@@ -384,11 +372,11 @@ def terminal(report: Report) -> str:
     return "\n".join(lines).strip("\n")
 
 
-def _terminal_line(report: Report, row: Row) -> str:
+def _terminal_line(report: Report, row: Row, rows: Sequence[Row]) -> str:
     name = f"  {report.titles[row.peer]:<17} threads {row.threads}"
     if not row.timed:
         return f"{name}  {row.status}: {row.reason}"
-    faster = ratio_text(ratio(report.rows, row.case, row.peer, row.threads), bold=False)
+    faster = ratio_text(ratio(rows, row.case, row.peer, row.threads), bold=False)
     line = (
         f"{name}  {seconds_text(row.step_seconds):>8}  start {seconds_text(row.start_seconds):>8}"
     )

@@ -22,7 +22,8 @@ from typing import Any, TextIO
 
 from thalweg.bench.cases import Case
 from thalweg.bench.peers import Peer, Session, all_peers
-from thalweg.bench.problem import Problem, make_problem
+from thalweg.bench.populations import problem_of
+from thalweg.bench.problem import Problem
 
 LONGEST_RUN = 20
 """Epochs trained without going back to the starting weights."""
@@ -57,7 +58,7 @@ class Worker:
 
     def open(self, case: Case, variant: str | None) -> dict[str, Any]:
         """Build the network in each variant or in one, keep the fastest."""
-        problem = make_problem(case)
+        problem = problem_of(case)
         began = time.perf_counter()
         self.peer.load(self.threads)
         imported = time.perf_counter() - began
@@ -92,8 +93,8 @@ class Worker:
         assert self.case is not None
         losses: list[float] = []
         seconds = cpu = whole = 0.0
-        while len(losses) < epochs:
-            count = min(LONGEST_RUN, epochs - len(losses))
+        for begun in range(0, epochs, LONGEST_RUN):
+            count = min(LONGEST_RUN, epochs - begun)
             before, began = time.process_time(), time.perf_counter()
             done = self.session.train(count, batches)
             passed = time.perf_counter() - began
@@ -102,7 +103,7 @@ class Worker:
             cpu += used * done.seconds / passed
             seconds += done.seconds
             losses += done.losses
-        steps = epochs * (batches or self.case.batches)
+        steps = epochs * (batches or self.case.batches) * max(self.case.members, 1)
         return {
             "losses": losses,
             "seconds": seconds,

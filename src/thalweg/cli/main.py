@@ -15,9 +15,11 @@ import typer
 import thalweg
 from thalweg.cli.cache import cache
 from thalweg.cli.console import let_go_of_stdout, tell
+from thalweg.cli.cross_validate import cross_validate
 from thalweg.cli.lr_find import lr_find
 from thalweg.cli.plot_schedule import plot_schedule
 from thalweg.cli.predict import predict
+from thalweg.cli.search import search
 from thalweg.cli.show_augmentation import show_augmentation
 from thalweg.cli.summary import summary
 from thalweg.cli.train import train
@@ -34,6 +36,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(train)
+app.command()(cross_validate)
+app.command()(search)
 app.command()(predict)
 app.command()(summary)
 app.command()(cache)

@@ -92,13 +92,13 @@ def train(
 
 def _train_table(file: str, given: dict[str, Any]) -> None:
     """Train on a table with the command's parameters."""
-    settings = _settings(given)
+    settings = table_settings(given)
     settings.check()
     talk = Talk(json=given["json"], quiet=given["quiet"])
     resume = given["resume"]
     place = place_of(file, given["out"], resume=resume)
     with claimed(place):
-        prepared = _prepared(
+        prepared = prepared_table(
             file,
             given["target"],
             given["task"],
@@ -123,7 +123,7 @@ _AS_GIVEN = (
 )  # fmt: skip
 
 
-def _settings(given: dict[str, Any]) -> TableSettings:
+def table_settings(given: dict[str, Any]) -> TableSettings:
     """How a network is trained, from the command's parameters."""
     return TableSettings(
         hidden=parse_hidden(given["hidden"]),
@@ -227,7 +227,7 @@ def place_of(file: str, out: str | None, *, resume: bool) -> Path:
     return new_folder(file)
 
 
-def _prepared(
+def prepared_table(
     file: str,
     target: str | None,
     task: str,
@@ -236,11 +236,17 @@ def _prepared(
     categories: str,
     seed: int,
 ) -> PreparedTable:
+    """The table of a command, with its target: built-in tables have one of their own.
+
+    Raises:
+        SettingError: no target, or one that cannot be.
+        FileError, ColumnError, DataError: a table that cannot be learned from.
+    """
     from thalweg.tabular import open_table, prepare_table
 
     table = open_table(file)
     if target is None:
-        target = _default_target(file, table.names)
+        target = default_target(file, table.names)
     wanted = cast("Any", task)
     return prepare_table(
         table,
@@ -253,7 +259,12 @@ def _prepared(
     )
 
 
-def _default_target(file: str, names: Sequence[str]) -> str:
+def default_target(file: str, names: Sequence[str]) -> str:
+    """The target of a built-in table.
+
+    Raises:
+        SettingError: another table; its columns are named.
+    """
     from thalweg.data.builtin import BUILTIN_NAMES
 
     if file in BUILTIN_NAMES:

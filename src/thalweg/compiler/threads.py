@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,6 +16,17 @@ class _Limit:
         self.lock = threading.Lock()
         self.wanted = 0
         self.limiter: Any = None
+        self._controller: Any = None
+        self._modules = -1
+
+    def controller(self) -> Any:
+        """The libraries that are loaded; looked for again where modules were imported since."""
+        from threadpoolctl import ThreadpoolController
+
+        if self._modules != len(sys.modules):
+            self._controller = ThreadpoolController()
+            self._modules = len(sys.modules)
+        return self._controller
 
 
 _LIMIT = _Limit()
@@ -26,12 +38,10 @@ def one_blas_thread() -> Generator[None]:
 
     The first of several callers sets the limit, the last one to leave takes it away.
     """
-    from threadpoolctl import threadpool_limits
-
     with _LIMIT.lock:
         _LIMIT.wanted += 1
         if _LIMIT.wanted == 1:
-            _LIMIT.limiter = threadpool_limits(1, "blas")
+            _LIMIT.limiter = _LIMIT.controller().limit(limits=1, user_api="blas")
     try:
         yield
     finally:

@@ -64,7 +64,18 @@ def _check_array(where: str, constraint: Constraint, array: np.ndarray[Any, Any]
             raise SettingError(f"{where} holds {number}, outside {constraint.interval()}")
 
 
+def _refuse_array(where: str, wanted: str, value: Any) -> None:
+    """Refuse an array for what shapes a program, and say how networks may differ in it."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        raise SettingError(
+            f"{where} must be {wanted}, got an array of shape {value.shape}: it is no numeric "
+            "setting, so that networks of a population that differ in it are given one by one, as "
+            "PerMember([...])"
+        )
+
+
 def _check_size(where: str, constraint: Constraint, value: Any) -> None:
+    _refuse_array(where, "a whole number", value)
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
         raise SettingError(f"{where} must be a whole number, got {shown(value)}")
     if not constraint.holds(int(value)):
@@ -72,12 +83,14 @@ def _check_size(where: str, constraint: Constraint, value: Any) -> None:
 
 
 def _check_option(where: str, constraint: Constraint, value: Any) -> None:
+    _refuse_array(where, f"one of {', '.join(constraint.options)}", value)
     if not isinstance(value, str) or value not in constraint.options:
         choices = ", ".join(constraint.options)
         raise SettingError(f"{where} = {shown(value)} is not one of {choices}")
 
 
 def _check_flag(where: str, _: Constraint, value: Any) -> None:
+    _refuse_array(where, "True or False", value)
     if not isinstance(value, bool):
         raise SettingError(f"{where} must be True or False, got {shown(value)}")
 

@@ -12,9 +12,9 @@ from thalweg.compiler.interpreter import Interpreter
 from thalweg.compiler.native.program import NativeProgram
 from thalweg.compiler.passes.pipeline import optimise
 from thalweg.compiler.threads import one_blas_thread
-from thalweg.descriptions import Description, replace_settings, settings_of
+from thalweg.descriptions import replace_settings, settings_of
 from thalweg.graph import Array, Graph, Tensor, TensorType, trace_flat
-from thalweg.nn.layer import Network, evaluate
+from thalweg.nn.layer import Layer, Network, evaluate
 
 BATCH = 1024
 LENGTHS = (1, 32, BATCH)
@@ -126,13 +126,13 @@ class Forward:
 
 def _settings(network: Network) -> dict[str, Array]:
     """The numeric settings of a network, which are inputs of its program."""
-    if not isinstance(network, Description):
+    if not isinstance(network, Layer):
         return {}
     return {path: np.asarray(value, np.float64) for path, value in settings_of(network).items()}
 
 
 def _with_settings(network: Network, numbers: Mapping[str, Tensor]) -> Network:
-    return replace_settings(network, numbers) if isinstance(network, Description) else network
+    return replace_settings(network, numbers) if isinstance(network, Layer) else network
 
 
 def native_forward(network: Network, ready: Ready | None = None) -> Forward:

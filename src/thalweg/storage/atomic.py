@@ -24,10 +24,8 @@ from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 from thalweg.errors import FileError
+from thalweg.storage.locking import try_lock
 from thalweg.storage.opening import check_regular, explain
-
-if sys.platform != "win32":
-    import fcntl
 
 _SLICE = 16 * 2**20  # so that Ctrl-C is heard, and systems with 31-bit lengths are served
 _ATTEMPTS = 16
@@ -166,15 +164,7 @@ def _is_ours(descriptor: int) -> bool:
 
 def _lock(descriptor: int) -> bool | None:
     """True: we hold the lock now; False: somebody else does; None: no locks on this system."""
-    if sys.platform == "win32":
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
+    return None if sys.platform == "win32" else try_lock(descriptor)
 
 
 def _sweep(target: Path) -> None:

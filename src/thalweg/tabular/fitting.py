@@ -173,7 +173,7 @@ def fit_prepared(
     x, y = prepared.x, table_targets(prepared, settings)
     network = table_network(prepared, settings)
     options = {
-        **_options(prepared, settings),
+        **fit_options(prepared, settings),
         "callbacks": callbacks,
         "progress": progress,
         "checkpoint": checkpoint,
@@ -185,15 +185,29 @@ def fit_prepared(
     except NonFiniteError as error:
         if error.run is not None:
             failed = joined(error.run) if isinstance(error.run, EnsembleRun) else Learned(error.run)
-            error.run = _table_run(failed, prepared, settings, {}, {})
+            error.run = without_results(failed, prepared, settings)
         raise
-    model = _named(learned.run.model, prepared, settings)
+    return with_results(learned, prepared, settings)
+
+
+def with_results(learned: Learned, prepared: PreparedTable, settings: TableSettings) -> TableRun:
+    """What was trained on a prepared table, with its results on the test rows beside baselines.
+
+    Raises:
+        NonFiniteError: the predictions are NaN or infinite.
+    """
+    model = named_model(learned.run.model, prepared, settings)
     test, baselines = judge(model, prepared), judge_baselines(prepared)
     return _table_run(learned, prepared, settings, test, baselines)
 
 
-def _options(prepared: PreparedTable, settings: TableSettings) -> dict[str, Any]:
-    """How the network is trained, as ``fit`` takes it."""
+def without_results(learned: Learned, prepared: PreparedTable, settings: TableSettings) -> TableRun:
+    """What was trained on a prepared table, without a look at the test rows."""
+    return _table_run(learned, prepared, settings, {}, {})
+
+
+def fit_options(prepared: PreparedTable, settings: TableSettings) -> dict[str, Any]:
+    """How the network of a prepared table is trained, as ``fit`` takes it."""
     train, validation, _ = prepared.split
     x, y = prepared.x, table_targets(prepared, settings)
     return {
@@ -271,7 +285,7 @@ def table_targets(prepared: PreparedTable, settings: TableSettings) -> NDArray[A
     return prepared.values if _keeps_unit(prepared, settings) else prepared.y
 
 
-def _named(model: Model, prepared: PreparedTable, settings: TableSettings) -> Model:
+def named_model(model: Model, prepared: PreparedTable, settings: TableSettings) -> Model:
     """The model with the table's columns and classes."""
     target = prepared.target
     classes = target.classes if isinstance(target, ClassTarget) else None
@@ -288,10 +302,10 @@ def _table_run(
     baselines: Mapping[str, Metrics],
 ) -> TableRun:
     run, ensemble = learned
-    model = _named(run.model, prepared, settings)
+    model = named_model(run.model, prepared, settings)
     record = {**run.model.record, **_record(prepared, settings, test, baselines)}
     if ensemble is not None:
-        ensemble = of_table(ensemble, prepared, lambda one: _named(one, prepared, settings))
+        ensemble = of_table(ensemble, prepared, lambda one: named_model(one, prepared, settings))
         record |= {"seed": settings.seed, "stop_reason": run.stop_reason}
         record |= {"epochs": len(run.history.rows), "scores": scores_of(ensemble)}
     return TableRun(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from thalweg.model.model import Model
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
 from thalweg.optim.optimizers import Adam, Optimizer
-from thalweg.training.history import Callback
+from thalweg.training.history import Callback, Display
 from thalweg.training.stopping import EarlyStopping, Stopping
 
 
@@ -52,3 +52,39 @@ class Arguments:
     resume: bool = False
     backend: str = "native"
     threads: int | None = None
+
+
+class Options(TypedDict, total=False):
+    """The options of :func:`fit`, for type checkers; see there."""
+
+    loss: Any
+    optimizer: Any
+    batch_size: Any
+    epochs: Any
+    validation: Any
+    early_stopping: Any
+    stop: Any
+    clip: Any
+    penalty: Any
+    average: Any
+    augment: Any
+    accumulate: Any
+    frozen: str | Sequence[str]
+    start: Any
+    statistics: str
+    scale_targets: bool
+    sample_weight: Any
+    class_weight: Any
+    classes: Sequence[Any] | None
+    rows: Any
+    shuffle: bool
+    seed: Any
+    dtype: str
+    callbacks: Sequence[Callback]
+    progress: bool | Display | None
+    checkpoint: str | os.PathLike[str] | None
+    checkpoint_every: int
+    checkpoint_every_updates: int
+    resume: bool
+    backend: str
+    threads: int | None

@@ -1,4 +1,4 @@
-"""Ensembles of separate runs: the same rows with other seeds, or bootstrap samples."""
+"""Ensembles of runs of their own: the same rows with other seeds, or bootstrap samples."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from thalweg.graph import Array, constant
 from thalweg.model.ensemble import ensemble, in_one_unit
 from thalweg.nn.ensemble import Ensemble, combined, kind_of
 from thalweg.nn.layer import Layer
+from thalweg.training.arguments import Arguments
 from thalweg.training.beginning import whole_number
 from thalweg.training.ensemble_run import (
     EnsembleRun,
@@ -21,18 +22,8 @@ from thalweg.training.ensemble_run import (
     predicts_classes,
     truth_of,
 )
-from thalweg.training.fit import fit
-from thalweg.training.history import Display
-from thalweg.training.members import (
-    Material,
-    Trained,
-    bag,
-    checkpoint_of,
-    material,
-    member_seeds,
-    train_members,
-)
-from thalweg.training.result import TrainedRun
+from thalweg.training.members import Material, bag, checkpoint_of, material, member_seeds
+from thalweg.training.train_members import Trained, train_members
 
 _BLOCK = 2**16
 """Rows whose out-of-bag predictions are computed at once."""
@@ -61,12 +52,14 @@ def fit_ensemble(
         combine: ``mean``, ``vote`` or ``mean_outputs``, see :func:`ensemble`.
         seed: of the members' seeds, which the run names, and of the split.
         options: of :func:`fit`, for every member. Of a ``checkpoint`` each member has its own
-            file, with its place behind the name; ``resume`` goes on with the member that was
-            interrupted.
+            file, with its place behind the name; ``resume`` goes on with the members that were
+            interrupted. ``threads`` are the members that are trained at once, by default one for
+            each core; their ``callbacks`` are called from as many threads, with the epoch's
+            ``member``.
 
     Returns:
         The run: one model, the members with their runs, and their scores. After Ctrl-C too, with
-        the members that are finished, or the first as it is.
+        the members that are finished, or the first as it is; results do not depend on threads.
 
     Raises:
         SettingError, DataError, ShapeError: as :func:`fit`.
@@ -85,16 +78,16 @@ def fit_ensemble(
     whole_number("members", members, 1)
     rows = material(network, x, y, seed, combine, options)
     seeds = member_seeds(seed, members)
-    progress = options.pop("progress", None)
+    progress, threads = options.pop("progress", None), options.pop("threads", None)
 
-    def train(place: int, display: Display) -> TrainedRun:
+    def arguments(place: int) -> Arguments:
         own = {**options, **rows.arguments(), **checkpoint_of(options, place)}
-        return fit(network, rows.x, rows.y, seed=seeds[place], progress=display, **own)
+        return Arguments(network, rows.x, rows.y, seed=seeds[place], **own)
 
     def whole(trained: Trained) -> EnsembleRun:
         return _run(trained, combine, seeds, rows)
 
-    return whole(train_members(members, train, progress, whole))
+    return whole(train_members(members, arguments, progress, whole, threads))
 
 
 def bagging(
@@ -151,19 +144,19 @@ def bagging(
         )
     options["class_weight"] = rows.class_weight(options.get("class_weight"))
     seeds = member_seeds(seed, members)
-    progress = options.pop("progress", None)
+    progress, threads = options.pop("progress", None), options.pop("threads", None)
 
-    def train(place: int, display: Display) -> TrainedRun:
-        drawn = rows.take(bag(seeds[place], rows))
-        own = {**options, **drawn.arguments(), **checkpoint_of(options, place)}
-        return fit(network, drawn.x, drawn.y, seed=seeds[place], progress=display, **own)
+    def arguments(place: int) -> Arguments:
+        own = {**options, **rows.arguments(), **checkpoint_of(options, place)}
+        drawn = bag(seeds[place], rows)
+        return Arguments(network, rows.x, rows.y, rows=drawn, seed=seeds[place], **own)
 
     def whole(trained: Trained) -> EnsembleRun:
         run = _run(trained, combine, seeds, rows)
         drawn = [bag(seed, rows) for seed in run.seeds]
         return replace(run, out_of_bag=out_of_bag(run, drawn, rows.x, rows.y))
 
-    return whole(train_members(members, train, progress, whole))
+    return whole(train_members(members, arguments, progress, whole, threads))
 
 
 def _run(trained: Trained, combine: str, seeds: tuple[int, ...], rows: Material) -> EnsembleRun:
@@ -172,7 +165,7 @@ def _run(trained: Trained, combine: str, seeds: tuple[int, ...], rows: Material)
         ensemble(members, combine),
         members,
         trained.runs,
-        seeds[: len(members)],
+        tuple(seeds[place] for place in trained.places),
         trained.reason,
         rows.judged,
     )

@@ -37,6 +37,10 @@ class Failure:
     def __str__(self) -> str:
         return self.explanation
 
+    def __getstate__(self) -> dict[str, object]:
+        """What copies and other processes get: the text in place of the data that explain it."""
+        return {"step": self.step, "epoch": self.epoch, "explanation": self.explanation}
+
     def __repr__(self) -> str:
         return f"Failure(step {self.step}, epoch {self.epoch})"
 

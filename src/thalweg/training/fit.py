@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from thalweg.compiler.threads import one_blas_thread
-from thalweg.errors import FileError
+from thalweg.errors import FileError, SettingError
 from thalweg.model.model import Model
 from thalweg.nn.layer import Network
 from thalweg.nn.losses import Loss
 from thalweg.optim.optimizers import Adam, Optimizer
-from thalweg.training.arguments import Arguments
+from thalweg.training.arguments import Arguments, Options
 from thalweg.training.backends import executor_of
 from thalweg.training.failure import Failure
 from thalweg.training.history import Callback, Display
@@ -26,19 +26,30 @@ from thalweg.training.stopping import (
     Stopping,
 )
 
-
-@overload
-def fit(network: Network, x: Any, y: Any, *, members: int, **options: Any) -> Population: ...
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 @overload
 def fit(
-    network: Network, x: Any, y: Any, *, members: None = None, **options: Any
+    network: Network,
+    x: Any,
+    y: Any,
+    *,
+    members: int,
+    executor: Executor | None = None,
+    **options: Unpack[Options],
+) -> Population: ...
+
+
+@overload
+def fit(
+    network: Network, x: Any, y: Any, *, members: None = None, **options: Unpack[Options]
 ) -> TrainedRun: ...
 
 
 def fit(
-    network: Network,
+    network: Any,
     x: Any,
     y: Any,
     *,
@@ -74,6 +85,7 @@ def fit(
     backend: str = "native",
     threads: int | None = None,
     members: int | None = None,
+    executor: Executor | None = None,
 ) -> TrainedRun | Population:
     """Train a network by mini-batch gradient descent, or many networks at once.
 
@@ -148,6 +160,10 @@ def fit(
             do not depend on it.
         members: K, how many networks to train; None for one, which gives a run of its own. Their
             callbacks are called from several threads, one at a time for each member.
+        executor: of ``concurrent.futures``, whose tasks train the members: processes, or other
+            machines. Each task takes some members, with the data; what comes back is bit for bit
+            what this process would give. Functions among the arguments must be ones that workers
+            can import.
 
     Returns:
         The run: model, history, timing, and why it ended. With members a :class:`Population`:
@@ -158,6 +174,7 @@ def fit(
         DataError, ShapeError: data that does not fit.
         NonFiniteError: the loss, a gradient or a parameter became NaN or infinite; the error's
             ``run`` holds the model as it was before that update.
+        WorkerError: a worker of the executor ended; ``run`` holds the members that are done.
 
     >>> import numpy as np, thalweg as tw
     >>> x = np.linspace(-1, 1, 64)[:, None]
@@ -179,7 +196,9 @@ def fit(
         resume=resume, backend=backend, threads=threads,
     )  # fmt: skip
     if members is not None:
-        return train_population(arguments, members, _display(progress))
+        return train_population(arguments, members, _display(progress), executor=executor)
+    if executor is not None:
+        raise SettingError("executor is for the members of a population: members=K")
     return _train(prepared(arguments, display=_display(progress)))
 
 

@@ -264,7 +264,7 @@ class Loop:
         values = {"train_loss": sums.mean}
         if plan.validate is not None and plan.job.held_out is not None:
             values |= plan.validate(self._outputs(plan.job.held_out.x))
-        values["learning_rate"] = self._rate(number * plan.job.steps_per_epoch - 1)
+        values["learning_rate"] = self._rate(number * plan.job.steps_per_epoch - 1, self._shares)
         if plan.gradient is not None:
             values[GRADIENT_NORM] = plan.gradient(self._state())
         self._history.append(values)
@@ -300,8 +300,11 @@ class Loop:
             return ""
         return "early stopping" if epochs - self._best.epoch >= stopping.patience else ""
 
-    def _rates(self) -> Callable[[int], float]:
-        """The learning rate of the update that a step belongs to, by the step's number."""
+    def _rates(self) -> Callable[[int, Mapping[str, float]], float]:
+        """The learning rate of the update that a step belongs to, by its number and the shares.
+
+        The function does not hold the loop, so that the loop's memory is free when it is done.
+        """
         job = self.plan.job
         optimizer, count = job.recipe.optimizer, job.recipe.accumulate
         lengths = job.total_steps, job.steps_per_epoch
@@ -316,8 +319,8 @@ class Loop:
         key = ("rate", structure_of(optimizer), count, *lengths)
         traced = job.programs.once(key, lambda: Traced(rate))
 
-        def rate_of(step: int) -> float:
-            now = {**settings, **self._shares}
+        def rate_of(step: int, shares: Mapping[str, float]) -> float:
+            now = {**settings, **shares}
             return float(traced(np.array([step, *now.values()], np.float64)))
 
         return rate_of

@@ -1,16 +1,15 @@
-"""The members of an ensemble, trained one after the other: rows, seeds, progress, Ctrl-C."""
+"""What the members of an ensemble learn from: rows, seeds, samples, files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from thalweg.data.splits import split_rows
-from thalweg.errors import NonFiniteError, SettingError, ShapeError
+from thalweg.errors import SettingError, ShapeError
 from thalweg.graph import Array
 from thalweg.model.ensemble import combined_kind
 from thalweg.model.model import numeric_rows
@@ -20,10 +19,9 @@ from thalweg.ops.functions import random_bits
 from thalweg.ops.random import key_from_seed
 from thalweg.training.beginning import whole_number
 from thalweg.training.ensemble_run import Judged
-from thalweg.training.history import Display, Progress
+from thalweg.training.history import Display
 from thalweg.training.learning import front_takes_missing
-from thalweg.training.problem import float_dtype
-from thalweg.training.result import TrainedRun
+from thalweg.training.problem import float_dtype, row_places
 from thalweg.training.targets import TargetCode, fit_targets
 from thalweg.training.validation import balanced
 
@@ -128,6 +126,8 @@ def material(
                 f"sample_weight has shape {weights.shape}, expected {targets.shape[:1]}"
             )
     whole = Material(inputs, targets, weights, None, code)
+    places = options.pop("rows", None)
+    whole = whole if places is None else whole.take(row_places(places, len(targets)))
     return _apart(whole, held, seed) if _is_share(held) else whole._replace(validation=held)
 
 
@@ -177,73 +177,6 @@ def bag(seed: int, rows: Material) -> Array:
     )
 
 
-# ------------------------------------------------------------------ one after the other
-
-
-class MembersDisplay(Display):
-    """One display for the runs of all members, as if they were one run.
-
-    Args:
-        inner: what shows it.
-        members: how many there will be.
-
-    Attributes:
-        place: of the member that is trained now.
-    """
-
-    def __init__(self, inner: Display, members: int) -> None:
-        self.place = 0
-        self._inner = inner
-        self._members = members
-        self._before = (0, 0.0)
-        self._latest: Progress | None = None
-
-    def start(self, epochs: int, title: str) -> None:
-        """A member begins."""
-        if self.place == 0:
-            self._inner.start(epochs * self._members, title)
-
-    def update(self, progress: Progress) -> None:
-        """A few times a second."""
-        self._inner.update(self._whole(progress))
-
-    def epoch(self, progress: Progress) -> None:
-        """At the end of each epoch."""
-        self._inner.epoch(self._whole(progress))
-
-    def finish(self, progress: Progress, reason: str) -> None:
-        """A member has ended."""
-        epochs, seconds = self._before
-        self._before = (epochs + progress.epoch, seconds + progress.seconds)
-        self._latest = self._whole(progress)
-
-    def done(self, reason: str) -> None:
-        """All members have ended."""
-        if self._latest is not None:
-            epochs, seconds = self._before
-            self._inner.finish(replace(self._latest, epoch=epochs, seconds=seconds), reason)
-
-    def end(self) -> None:
-        """The last call."""
-        self._inner.close()
-
-    def _whole(self, progress: Progress) -> Progress:
-        seconds = self._before[1] + progress.seconds
-        total = progress.total_steps * self._members
-        step = progress.total_steps * self.place + progress.step
-        return replace(
-            progress,
-            epoch=progress.epochs * self.place + progress.epoch,
-            epochs=progress.epochs * self._members,
-            step=step,
-            total_steps=total,
-            latest={**progress.latest, "member": self.place},
-            best_epoch=0,
-            seconds=seconds,
-            seconds_left=seconds / step * (total - step) if step else np.nan,
-        )
-
-
 def as_display(progress: bool | Display | None) -> Display:
     """What shows progress, as :func:`fit` takes it."""
     if isinstance(progress, Display):
@@ -253,68 +186,6 @@ def as_display(progress: bool | Display | None) -> Display:
     from thalweg.training.display import terminal_display
 
     return terminal_display(always=progress is True)
-
-
-class Trained(NamedTuple):
-    """The runs of the members that were trained, and why no more were."""
-
-    runs: tuple[TrainedRun, ...]
-    reason: str
-
-
-def train_members(
-    count: int,
-    train: Callable[[int, Display], TrainedRun],
-    progress: bool | Display | None,
-    whole: Callable[[Trained], Any],
-) -> Trained:
-    """Train members until all are, or until Ctrl-C; then the finished ones are kept.
-
-    Args:
-        count: how many.
-        train: trains the member at a place.
-        progress: as :func:`fit` takes it.
-        whole: makes an ensemble of those that there are, for an error to hold.
-
-    Raises:
-        NonFiniteError: naming the member; its ``run`` is the ensemble of the members before it, or
-            the member's own run where it is the first.
-    """
-    display = MembersDisplay(as_display(progress), count)
-    runs: list[TrainedRun] = []
-    try:
-        while len(runs) < count:
-            display.place = len(runs)
-            run = _member(train, display, runs, whole, count)
-            if run is None or run.stop_reason == "interrupted":
-                runs = runs or ([] if run is None else [run])
-                display.done("interrupted")
-                return Trained(tuple(runs), "interrupted")
-            runs.append(run)
-        display.done("epochs")
-    finally:
-        display.end()
-    return Trained(tuple(runs), "epochs")
-
-
-def _member(
-    train: Callable[[int, Display], TrainedRun],
-    display: MembersDisplay,
-    runs: list[TrainedRun],
-    whole: Callable[[Trained], Any],
-    count: int,
-) -> TrainedRun | None:
-    """The next member's run, None where Ctrl-C came before it was under way."""
-    try:
-        return train(len(runs), display)
-    except KeyboardInterrupt:
-        if not runs:
-            raise
-        return None
-    except NonFiniteError as error:
-        told = NonFiniteError(f"member {len(runs)} of {count}: {error}")
-        told.run = whole(Trained(tuple(runs), "non-finite")) if runs else error.run
-        raise told from error
 
 
 def checkpoint_of(options: Mapping[str, Any], place: int) -> dict[str, Any]:

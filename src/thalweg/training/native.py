@@ -274,16 +274,18 @@ class _Choice:
     """How many threads run the steps: each number is tried, and the fastest kept.
 
     Results do not depend on the number, so it may change at any time. The trial is repeated now
-    and then, since other programs come and go.
+    and then, since other programs come and go. Of several calls the fastest counts, so that one
+    that was disturbed decides nothing; the first, with cold caches and a core asleep, never does.
     """
 
     _AGAIN = 5.0
+    _TRIES = 3
 
     def __init__(self) -> None:
         self.now = 1
         self.is_open = False
         self._most = 1
-        self._rates: dict[int, float] = {}
+        self._rates: dict[int, list[float]] = {}
         self._since = 0.0
 
     def allow(self, threaded: bool, most: int | None) -> None:
@@ -301,14 +303,15 @@ class _Choice:
             if self._since > self._AGAIN:
                 self.is_open, self._rates, self._since = True, {}, 0.0
             return
-        if threads not in self._rates:
-            self._rates[threads] = 0.0
-            return
-        self._rates[threads] = rate
-        left = [number for number in (1, self._most) if not self._rates.get(number)]
+        self._rates.setdefault(threads, []).append(rate)
+        tried = {number: self._rates.get(number, []) for number in (1, self._most)}
+        left = [number for number, rates in tried.items() if len(rates) <= self._TRIES]
         self.is_open = bool(left)
-        gains = self._rates.get(self._most, 0.0) > _GAIN * self._rates.get(1, 0.0)
-        self.now = left[0] if left else self._most if gains else 1
+        if left:
+            self.now = left[0]
+            return
+        alone, shared = (max(rates[1:]) for rates in tried.values())
+        self.now = self._most if shared > _GAIN * alone else 1
 
 
 def cores() -> int:

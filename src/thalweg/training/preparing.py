@@ -38,6 +38,7 @@ from thalweg.training.history import Display
 from thalweg.training.job import Job
 from thalweg.training.lbfgs import check_whole_batch
 from thalweg.training.loop import Plan, Standing
+from thalweg.training.population.varying import refuse_several
 from thalweg.training.problem import Problem, problem, rows_of_a_batch
 from thalweg.training.programs import Programs
 from thalweg.training.recipe import Recipe, check_augmentation, check_schedules, initial_slots
@@ -76,6 +77,7 @@ def prepared(
     Raises:
         SettingError, DataError, ShapeError, FileError: what does not fit.
     """
+    refuse_several(a)
     _check_call(a)
     most = None if a.threads is None else whole_number("threads", a.threads, 1)
     given = problem(

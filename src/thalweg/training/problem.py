@@ -90,21 +90,29 @@ def problem(
     )
     begin = beginning(network, shape, seed, kind, start, plan)
 
-    def data() -> _Data:
+    def read() -> _Data:
         targets = np.asarray(y)
         _check_rows(inputs, targets)
         code = fit_targets(targets, loss, begin.output_shape, kind, classes)
         reader = unscaled(code) if scale_targets else code
         weights = row_weights(sample_weight, len(inputs), kind)
-        whole = chosen_rows(Rows(inputs, reader.encode(targets), weights), rows)
-        part, held_out = hold_out(whole, reader, validation, shape, seed, missing, in_place)
+        return _Data(Rows(inputs, reader.encode(targets), weights), None, code)
+
+    def data() -> _Data:
+        whole = shared.recent((*all_rows, *_identities(targets)), read, inputs, *targets)
+        code = whole.code
+        reader = unscaled(code) if scale_targets else code
+        some = chosen_rows(whole.rows, rows)
+        part, held_out = hold_out(some, reader, validation, shape, seed, missing, in_place)
         if scale_targets:
             part, held_out, code = scaled(part, held_out, code)
         return _Data(with_class_weights(part, code, class_weight), held_out, code)
 
-    given = (y, loss, classes, sample_weight, class_weight, validation, rows)
+    targets = (y, loss, classes, sample_weight)
+    given = (*targets, class_weight, validation, rows)
     splits = isinstance(validation, (float, int, np.floating))
-    key = ("data", id(inputs), begin.output_shape, kind.name, scale_targets, splits and seed)
+    all_rows = ("rows", id(inputs), begin.output_shape, kind.name, scale_targets)
+    key = ("data", *all_rows, splits and seed)
     found = shared.recent((*key, *_identities(given)), data, inputs, *given)
     states = _learned(network, found, begin, kind, plan, shared)
     return Problem(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.compiler.native.shared import assert_same_bits, normal, program, splits_all
 from tests.training.problems import same_bits
 
 import thalweg as tw
@@ -13,6 +14,8 @@ from thalweg.compiler.passes.pipeline import optimise
 from thalweg.graph import TensorType, trace_flat
 from thalweg.nn.windows import convolution
 from thalweg.ops.convolution import Window, convolve, convolve_input, convolve_weight, form_of
+
+__all__ = ["splits_all"]
 
 PLAIN = {**Window()._asdict(), "groups": 1}
 WAYS = [
@@ -60,6 +63,25 @@ def test_convolutions_are_the_interpreters(name, way, channels, maps, rows, dtyp
         terms = max(form.places[0] * form.places[1] * rows, 6 * max(channels, maps))
         bound = 4 * np.finfo(dtype).eps * np.sqrt(terms) * np.abs(expected).max()
         np.testing.assert_allclose(got, expected, rtol=0, atol=4 * bound)
+
+
+@pytest.mark.usefixtures("splits_all")
+@pytest.mark.parametrize("rows", [2, 20])
+@pytest.mark.parametrize(
+    ("lines", "channels", "maps"), [(30, 1, 6), (11, 6, 16), (7, 20, 20), (35, 3, 2), (1, 5, 3)]
+)
+def test_chunks_of_lines_give_the_gradient_for_weights(lines, channels, maps, rows):
+    padding = ((2, 2), (1, 0))
+    parameters = {**PLAIN, "padding": padding, "shape": (5, 3)}
+    inputs = normal((lines, 9, channels, rows), (lines, 8, maps, rows))
+
+    def slope(x, o):
+        return convolve_weight(x, o, **parameters)
+
+    got, want = program(slope, *inputs)(*inputs)[0], convolve_weight.evaluate(*inputs, **parameters)
+    slack = 2e-6 * np.sqrt(lines * 8 * rows)
+    np.testing.assert_allclose(got, want, rtol=slack, atol=slack)
+    assert_same_bits(slope, inputs)
 
 
 def images(rows=40):

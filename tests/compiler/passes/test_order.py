@@ -19,6 +19,15 @@ def turned(x):
     return ops.transpose(x, FIRST)
 
 
+def flattened(images):
+    return ops.reshape(images, (images.shape[0], -1))
+
+
+def wide_product(x):
+    rows = ops.reshape(x, (5, 24))
+    return rows @ (rows.T @ rows)
+
+
 CASES = {
     "transpose-after": lambda x, b: ops.tanh(turned(x) + 1.0) * ops.reshape(b, (1, 4, 1, 1)),
     "repeat-transposed": lambda x, b: (
@@ -29,6 +38,10 @@ CASES = {
     "negate-after-summing": lambda x, b: (-(x + x)).sum((0, 3)),
     "transpose-after-choosing": lambda x, b: ops.argmax(turned(x), 1),
     "transpose-after-joining": lambda x, b: ops.concatenate([turned(x), turned(x * 2.0)], 1),
+    "flat-rows-last": lambda x, b: flattened(turned(x)) @ ops.reshape(x, (24, 5)),
+    "product-rows-last": lambda x, b: (
+        ops.transpose(ops.reshape(wide_product(x), (5, 4, 2, 3)), (2, 3, 1, 0))
+    ),
     "transpose-after-moving": lambda x, b: ops.exp(turned(x)[:, 1:, ::2]),
 }  # fmt: skip
 
@@ -85,3 +98,17 @@ def test_matrices_are_left_alone():
 
     graph = optimise(traced(function)).graph
     assert source_of(graph.outputs[0]).primitive.name == "add"
+
+
+def test_a_product_reads_and_gives_images_with_rows_last():
+    def function(x, b):
+        weights = ops.reshape(x, (24, 5))
+        hidden = flattened(turned(x)) @ weights
+        images = ops.reshape(hidden @ weights.T, (5, 4, 2, 3))
+        return ops.transpose(images, (2, 3, 1, 0))
+
+    graph = optimise(traced(function)).graph
+    moved = [n for n in graph.nodes if source_of(n).primitive.name == "transpose"]
+    assert moved
+    assert all(source_of(n).parameters["axes"][-1] == 3 for n in moved)
+    np.testing.assert_allclose(values(graph)[0], values(traced(function))[0], rtol=1e-13)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from thalweg.bench.cases import Case
@@ -12,7 +13,8 @@ class Trained(NamedTuple):
     """A finished training.
 
     Attributes:
-        losses: the mean of the batch losses of each epoch, each taken before its update.
+        losses: the mean of the batch losses of each epoch, each taken before its update; of a
+            population those of the checked members, epoch by epoch.
         seconds: training alone.
         start_seconds: what had to be done before the first update and is not in ``seconds``; None
             where the library does it inside the first epoch.
@@ -40,6 +42,9 @@ class Peer:
         packages: what must be installed; versions are printed.
         variants: ways that a user may choose among; the fastest is measured.
         image_variants: the same for images; none where it does not train them.
+        member_variants: the same for populations.
+        most_members: of a population; a library that trains one network after another needs as long
+            for each of many.
         note: how it is used, for the report.
     """
 
@@ -48,10 +53,14 @@ class Peer:
     packages: tuple[str, ...]
     variants: tuple[str, ...] = ("",)
     image_variants: tuple[str, ...] = ("",)
+    member_variants: tuple[str, ...] = ()
+    most_members: float = inf
     note: str = ""
 
     def ways(self, case: Case) -> tuple[str, ...]:
         """The variants for a case; none where the library cannot train it."""
+        if case.members:
+            return self.member_variants if case.members <= self.most_members else ()
         return self.image_variants if case.form else self.variants
 
     def different(self, outputs: int) -> str:

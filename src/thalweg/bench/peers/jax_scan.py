@@ -60,7 +60,7 @@ class JaxSession:
         self.optimizer: Any = optax.adam(LEARNING_RATE)
         self._programs: dict[int, Any] = {}
         image = case.architecture
-        self._network = image_function(image.parts, variant) if image else _dense_network
+        self._network = image_function(image.parts, variant) if image else dense_network
 
     def start(self) -> tuple[Any, Any]:
         """Starting weights and moments."""
@@ -110,7 +110,8 @@ class JaxSession:
         return Trained(found, time.perf_counter() - began, 0.0)
 
 
-def _dense_network(weights: Any, x: Any) -> Any:
+def dense_network(weights: Any, x: Any) -> Any:
+    """The outputs of a network for tables."""
     import jax  # pyright: ignore[reportMissingImports]
 
     for weight, bias in weights[:-1]:

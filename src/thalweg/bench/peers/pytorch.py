@@ -8,6 +8,7 @@ from typing import Any
 
 from thalweg.bench.peers.base import Peer, Trained
 from thalweg.bench.peers.torch_images import image_modules, torch_layout
+from thalweg.bench.populations import PopulationProblem, by_epoch
 from thalweg.bench.problem import LEARNING_RATE, Problem
 
 
@@ -19,9 +20,11 @@ class PyTorch(Peer):
     packages = ("torch",)
     variants = ("fused", "foreach", "plain")
     image_variants = ("fused", "fused, channels last")
+    member_variants = ("fused", "foreach", "plain")
+    most_members = 256
     note = (
         "eager, slices of tensors in memory, the fastest of Adam fused, foreach and plain; for "
-        "images fused, and the faster of both memory formats"
+        "images fused, and the faster of both memory formats; populations in a loop over members"
     )
 
     def load(self, threads: int) -> None:
@@ -30,8 +33,10 @@ class PyTorch(Peer):
 
         torch.set_num_threads(threads)
 
-    def open(self, problem: Problem, variant: str, threads: int) -> EagerSession:
+    def open(self, problem: Problem, variant: str, threads: int) -> EagerSession | MemberLoop:
         """Build the network."""
+        if isinstance(problem, PopulationProblem):
+            return MemberLoop(problem, variant)
         return EagerSession(problem, variant)
 
 
@@ -53,12 +58,13 @@ class EagerSession:
     Args:
         problem: rows and starting weights.
         variant: form of Adam.
+        rate: Adam's.
     """
 
-    def __init__(self, problem: Problem, variant: str) -> None:
+    def __init__(self, problem: Problem, variant: str, rate: float = LEARNING_RATE) -> None:
         import torch  # pyright: ignore[reportMissingImports]
 
-        self.problem = problem
+        self.problem, self.rate = problem, rate
         self.network: Any = torch_network(problem)
         self.x, self.y = torch.from_numpy(problem.x), torch.from_numpy(problem.y)
         self.loss: Any = torch.nn.functional.cross_entropy
@@ -83,7 +89,7 @@ class EagerSession:
             for parameter, value in zip(self.network.parameters(), given, strict=True):
                 parameter.copy_(torch.from_numpy(value))
         parameters = self.network.parameters()
-        self.optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE, **self._form)
+        self.optimizer = torch.optim.Adam(parameters, lr=self.rate, **self._form)
 
     def step(self, x: Any, y: Any) -> Any:
         """One update; gives the loss as a tensor."""
@@ -98,11 +104,46 @@ class EagerSession:
         self.reset()
         rows, size = self.problem.rows(batches), self.problem.case.batch_size
         x, y = self.x[rows], self.y[rows]
-        losses: list[float] = []
         began = time.perf_counter()
-        for _ in range(epochs):
-            total = 0.0
-            for start in range(0, len(x), size):
-                total += self.step(x[start : start + size], y[start : start + size])
-            losses.append(float(total) * size / len(x))
+        losses = [self.epoch(x, y, size) for _ in range(epochs)]
         return Trained(losses, time.perf_counter() - began)
+
+    def epoch(self, x: Any, y: Any, size: int) -> float:
+        """One update for each batch; gives the mean loss."""
+        total = 0.0
+        for start in range(0, len(x), size):
+            total += self.step(x[start : start + size], y[start : start + size])
+        return float(total) * size / len(x)
+
+
+class MemberLoop:
+    """One network after another, each as :class:`EagerSession` trains it.
+
+    Args:
+        problem: rows, starting weights, rates and orders.
+        variant: form of Adam.
+    """
+
+    def __init__(self, problem: PopulationProblem, variant: str) -> None:
+        self.problem = problem
+        self.sessions = [
+            EagerSession(problem.member(place), variant, float(problem.rates[place]))
+            for place in range(problem.members)
+        ]
+
+    def train(self, epochs: int, batches: int | None = None) -> Trained:
+        """Loop over members, epochs and batches."""
+        import torch  # pyright: ignore[reportMissingImports]
+
+        problem, size = self.problem, self.problem.case.batch_size
+        orders = [torch.from_numpy(order) for order in problem.orders(epochs, batches)]
+        members = list(zip(*orders, strict=True))
+        for session in self.sessions:
+            session.reset()
+        began = time.perf_counter()
+        losses = [
+            [session.epoch(session.x[rows], session.y[rows], size) for rows in member]
+            for session, member in zip(self.sessions, members, strict=True)
+        ]
+        seconds = time.perf_counter() - began
+        return Trained(by_epoch(problem, losses), seconds)

@@ -18,10 +18,13 @@ from collections.abc import Sequence
 from thalweg.compiler.native.lanes import memory_element
 from thalweg.compiler.native.product import Matrix, Operand, Product
 from thalweg.compiler.native.taps import meetings, tables, walk
-from thalweg.compiler.native.text import Value
+from thalweg.compiler.native.text import I64, Value, number
 from thalweg.compiler.passes.kernels import reads_of
 from thalweg.graph import Tensor, source_of
 from thalweg.ops.convolution import form_of_node
+
+_WRITTEN_OUT = 4
+"""Channels of a tap that one turn of the inner loop handles at most."""
 
 
 class Convolution(Product):
@@ -82,11 +85,26 @@ class Convolution(Product):
 
             def tap(weight: Value, source: Value, totals: list[Value]) -> list[Value]:
                 place = self._moved(*row, weight, source)
-                return Product._summed(self, *place, totals, height, vectors, mask)
+                return self._channels(*place, totals, height, vectors, mask)
 
             return walk(self.f, across, self.bounds[1], totals, tap)
 
         return walk(self.f, down, self.bounds[0], totals, line)
+
+    def _channels(
+        self, a: Operand, b: Operand, totals: list[Value], height: int, vectors: int,
+        mask: Value | None,
+    ) -> list[Value]:  # fmt: skip
+        """The product of one tap; several turns are written out, since it is short."""
+        turns = max(count for count in range(1, _WRITTEN_OUT + 1) if self.inner % count == 0)
+        if turns == 1:
+            return Product._summed(self, a, b, totals, height, vectors, mask)
+        with self.f.loop(number(I64, 0), number(I64, self.inner), turns, totals) as loop:
+            sums = loop.values
+            for turn in range(turns):
+                sums = self._turn(a, b, loop.index, turn, sums, height, vectors, mask)
+            loop.next(sums)
+        return loop.results
 
     def _moved(
         self, a: Operand, b: Operand, weight: Value, source: Value

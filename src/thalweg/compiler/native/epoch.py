@@ -76,7 +76,8 @@ class _Driver:
         self.is_shared = f.compare("icmp sgt", self.field["threads"], number(I64, 1))
         with f.loop(number(I64, 0), self.field["steps"]) as loop:
             step = f.binary("add", self.field["first"], loop.index)
-            is_rest = self._feed(step)
+            is_begin = f.compare("icmp eq", loop.index, number(I64, 0))
+            is_rest = self._feed(step, is_begin)
             self._meet()
             self._call(is_rest)
             self._meet()
@@ -113,8 +114,11 @@ class _Driver:
 
     # -------------------------------------------------------------- the rows of a batch
 
-    def _feed(self, step: Value) -> Value:
-        """Order and copy rows, and write the step's number; gives whether the batch is short."""
+    def _feed(self, step: Value, is_begin: Value) -> Value:
+        """Order rows, copy this thread's share, and write the step's number.
+
+        Gives whether the batch is short.
+        """
         f, field = self.f, self.field
         epoch = f.binary("sdiv", step, field["per_epoch"])
         within = f.binary("srem", step, field["per_epoch"])
@@ -123,29 +127,39 @@ class _Driver:
         is_rest = f.binary("and", ends, has_rest)
         with f.when(self.is_first):
             self._order(epoch)
-            rows = f.select(is_rest, field["rest"], field["batch"])
-            begin = f.binary("mul", within, field["batch"])
-            order = f.at(field["order"], begin, I64)
             f.store(step, field["number"], 8)
-            with f.loop(number(I64, 0), field["feeds"]) as feed:
-                source, target = (
-                    f.load(f.at(field[name], feed.index, POINTER), POINTER, 8)
-                    for name in ("sources", "targets")
-                )
-                size, stride = (
-                    f.load(f.at(field[name], feed.index, I64), I64, 8)
-                    for name in ("sizes", "strides")
-                )
-                chosen = f.load(f.at(field["maps"], feed.index, POINTER), POINTER, 8)
-                is_whole = f.emit("i1", f"icmp eq {chosen}, null")
-                with f.loop(number(I64, 0), rows) as row:
-                    entry = f.at(order, row.index, I64)
-                    place = f.load(entry, I64, 8)
-                    mapped = f.emit(POINTER, f"getelementptr i64, {chosen}, {place}")
-                    place = f.load(f.select(is_whole, entry, mapped), I64, 8)
-                    origin = f.at(source, f.binary("mul", place, stride), "i8")
-                    self._copy(origin, f.at(target, f.binary("mul", row.index, size), "i8"), size)
+        is_new = f.compare("icmp eq", within, number(I64, 0))
+        with f.when(f.binary("or", is_begin, is_new)):
+            self._meet()
+        rows = f.select(is_rest, field["rest"], field["batch"])
+        order = f.at(field["order"], f.binary("mul", within, field["batch"]), I64)
+        with f.loop(number(I64, 0), field["feeds"]) as feed:
+            self._copy_rows(feed.index, rows, order)
         return is_rest
+
+    def _copy_rows(self, feed: Value, rows: Value, order: Value) -> None:
+        """Copy this thread's share of the rows of one array."""
+        f, field = self.f, self.field
+        source, target = (
+            f.load(f.at(field[name], feed, POINTER), POINTER, 8) for name in ("sources", "targets")
+        )
+        size, stride = (
+            f.load(f.at(field[name], feed, I64), I64, 8) for name in ("sizes", "strides")
+        )
+        chosen = f.load(f.at(field["maps"], feed, POINTER), POINTER, 8)
+        is_whole = f.emit("i1", f"icmp eq {chosen}, null")
+        following = f.binary("add", self.thread, number(I64, 1))
+        first, after = (
+            f.binary("udiv", f.binary("mul", rows, place), field["threads"])
+            for place in (self.thread, following)
+        )
+        with f.loop(first, after) as row:
+            entry = f.at(order, row.index, I64)
+            place = f.load(entry, I64, 8)
+            mapped = f.emit(POINTER, f"getelementptr i64, {chosen}, {place}")
+            place = f.load(f.select(is_whole, entry, mapped), I64, 8)
+            origin = f.at(source, f.binary("mul", place, stride), "i8")
+            self._copy(origin, f.at(target, f.binary("mul", row.index, size), "i8"), size)
 
     def _order(self, epoch: Value) -> None:
         """Order the rows anew where the epoch is another one."""

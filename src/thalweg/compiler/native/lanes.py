@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.compiler.native.text import F32, F64, I1, Function, Value, number
+from thalweg.compiler.native.text import F32, F64, I1, I64, Function, Value, number
 from thalweg.graph import Tensor, source_of
 
 _ELEMENTS = {
@@ -77,6 +77,13 @@ def _arithmetic(real: str, whole: str) -> Callable[[Operation], Value]:
 def is_known(value: Value) -> bool:
     """Whether a value is a constant written in the text."""
     return not value.text.startswith("%")
+
+
+def times(f: Function, index: Value, stride: int) -> Value:
+    """An index times a stride; a constant stays one."""
+    if is_known(index):
+        return number(I64, int(index.text) * stride)
+    return f.binary("mul nsw", index, number(I64, stride))
 
 
 def maximum(f: Function, a: Value, b: Value, kind: str, greatest: bool = True) -> Value:

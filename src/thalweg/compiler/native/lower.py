@@ -12,15 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from thalweg.compiler.native.barrier import write_wait
+from thalweg.compiler.native.lanes import times
 from thalweg.compiler.native.movement import write_movement
-from thalweg.compiler.native.nest import write_loop
+from thalweg.compiler.native.nest_lines import write_loop
 from thalweg.compiler.native.product import write_product
 from thalweg.compiler.native.reduce import add_parts
 from thalweg.compiler.native.target import Target
 from thalweg.compiler.native.text import I64, POINTER, Function, Module, Value, number
 from thalweg.compiler.native.weights import write_weights
-from thalweg.compiler.native.written import Written
-from thalweg.compiler.passes.cost import CHUNK, THREADS_SECONDS, is_split, seconds
+from thalweg.compiler.native.written import Parts, Written
+from thalweg.compiler.passes.cost import THREADS_SECONDS, is_split, seconds
 from thalweg.compiler.passes.fuse import fuse
 from thalweg.compiler.passes.kernels import Kernel, is_number
 from thalweg.compiler.passes.memory import ALIGNMENT, plan_memory
@@ -136,7 +137,7 @@ class _Program:
             following = calls[place + 1] if place + 1 < len(calls) else None
             if not alone or following is None or following.is_split:
                 f.do(f"call void @{wait}({barrier}, {threads})")
-            if call.is_split and call.parts:
+            if call.is_split and call.totals:
                 with f.when(is_first):
                     self.known = {}
                     call.finish(self)
@@ -189,18 +190,18 @@ class _Program:
             done = write_weights(module, kernel, wide, self.target.registers)
         else:
             done = write_movement(module, kernel, wide)
-        if not done.splits and done.totals and done.extent > 2 * CHUNK:
-            return [_Chunked(kernel, done, self._take(kernel, done))]
+        if done.parts is not None:
+            return [_Chunked(kernel, done, done.parts, self._take(done, done.parts))]
         calls = [_Call(kernel, done)]
         return [_Call(kernel, done.before), *calls] if done.before else calls
 
-    def _take(self, kernel: Kernel, done: Written) -> dict[int, int]:
+    def _take(self, done: Written, parts: Parts) -> dict[int, int]:
         """Room in the arena for the parts of each sum."""
-        count = -(-done.extent // CHUNK)
+        count = -(-done.extent // parts.length)
         offsets: dict[int, int] = {}
         for result in done.totals:
             offsets[id(result)] = self.lowered.arena_bytes
-            self.lowered.arena_bytes += _aligned(count * result.dtype.itemsize)
+            self.lowered.arena_bytes += _aligned(count * parts.elements * result.dtype.itemsize)
         return offsets
 
     # -------------------------------------------------------------- addresses
@@ -211,7 +212,7 @@ class _Program:
         if done.scratch_bytes:
             mine = self.f.binary("mul", self.thread, number(I64, self.own_bytes))
             extra.append(self.f.at(self.f.at(self.memory, self.own_at, "i8"), mine, "i8"))
-        if done.scratch_bytes or done.is_pack:
+        if done.scratch_bytes or done.shares:
             extra.append(self.f.at(self.memory, self.shared_at, "i8"))
         arguments = ", ".join(map(str, (*pointers, *extra, begin, end)))
         self.f.do(f"call void @{done.name}({arguments})")
@@ -239,7 +240,7 @@ def _aligned(size: int) -> int:
 class _Call:
     """A kernel, called for all of it or for a share."""
 
-    parts: tuple[Tensor, ...] = ()
+    totals: tuple[Tensor, ...] = ()
 
     def __init__(self, kernel: Kernel, done: Written) -> None:
         self.kernel = kernel
@@ -258,25 +259,28 @@ class _Call:
 
 
 class _Chunked(_Call):
-    """A kernel that sums over all of a long row: parts of fixed length, added up in order."""
+    """A kernel whose totals are computed in parts of fixed length, which are added in order."""
 
-    def __init__(self, kernel: Kernel, done: Written, offsets: dict[int, int]) -> None:
+    def __init__(
+        self, kernel: Kernel, done: Written, parts: Parts, offsets: dict[int, int]
+    ) -> None:
         super().__init__(kernel, done)
         self.offsets = offsets
-        self.count = -(-done.extent // CHUNK)
+        self.parts = parts
+        self.count = -(-done.extent // parts.length)
         self.length = done.extent
         self.extent, self.grain = self.count, 1
-        self.parts = done.totals
+        self.totals = done.totals
         self.is_split = is_split(kernel)
 
     def write(self, program: _Program, begin: Value, end: Value) -> None:
         f = program.f
         fixed = {id(base): program.address(base) for base in self.done.bases}
-        for result in self.parts:
+        for result in self.totals:
             fixed[id(result)] = f.at(program.memory, self.offsets[id(result)], "i8")
         with f.loop(begin, end) as loop:
-            first = f.binary("mul", loop.index, number(I64, CHUNK))
-            last = f.binary("add", first, number(I64, CHUNK))
+            first = f.binary("mul", loop.index, number(I64, self.parts.length))
+            last = f.binary("add", first, number(I64, self.parts.length))
             last = f.intrinsic("smin", I64, last, number(I64, self.length))
             pointers = [
                 self._moved(f, fixed[id(base)], base, loop.index) for base in self.done.bases
@@ -284,14 +288,16 @@ class _Chunked(_Call):
             program.call(self.done, first, last, pointers)
 
     def _moved(self, f: Function, pointer: Value, base: Tensor, index: Value) -> Value:
-        if all(base is not result for result in self.parts):
+        if all(base is not result for result in self.totals):
             return pointer
-        return f.at(pointer, index, f"i{8 * base.dtype.itemsize}")
+        step = times(f, index, self.parts.elements)
+        return f.at(pointer, step, f"i{8 * base.dtype.itemsize}")
 
     def finish(self, program: _Program) -> None:
-        for result in self.parts:
+        for result in self.totals:
             parts = program.f.at(program.memory, self.offsets[id(result)], "i8")
-            add_parts(program.f, result, parts, self.count, program.address(result))
+            target = program.address(result)
+            add_parts(program.f, result, parts, self.count, self.parts, target)
 
 
 def _share(f: Function, call: _Call, thread: Value, threads: Value) -> tuple[Value, Value]:

@@ -33,32 +33,28 @@ from thalweg.compiler.native.text import (
     I32,
     I64,
     POINTER,
-    Module,
     Value,
     number,
     suffix,
     vector,
     width_of,
 )
-from thalweg.compiler.native.written import Written
+from thalweg.compiler.native.written import Parts, Written
+from thalweg.compiler.passes.cost import CHUNK
 from thalweg.compiler.passes.fuse import is_row_reduction
-from thalweg.compiler.passes.kernels import Kernel, is_number, is_stored, reads_of
+from thalweg.compiler.passes.kernels import is_number, is_stored, reads_of
 from thalweg.compiler.passes.space import (
     Leaf,
     node_reads,
 )
 from thalweg.graph import DTYPES, Tensor, source_of
 
-
-def write_loop(
-    module: Module, kernel: Kernel, vector_bytes: int, has_estimates: bool = False
-) -> Written:
-    """Write a loop kernel as a function."""
-    return _Nest(module, kernel, vector_bytes, has_estimates).write()
+_SHARED = 16
+"""Turns of an outermost loop up to which an odd one is shared too unevenly."""
 
 
 @dataclass
-class _Scope:
+class Scope:
     """What is known at one place in the loops.
 
     Attributes:
@@ -75,18 +71,20 @@ class _Scope:
     width: int
     mask: Value | None
 
-    def inner(self) -> _Scope:
-        return _Scope(
+    def inner(self) -> Scope:
+        """A copy, to which more is added."""
+        return Scope(
             dict(self.values), dict(self.pointers), dict(self.indices), self.width, self.mask
         )
 
 
-class _Nest(NestPlan):
+class Nest(NestPlan):
     """The plan of a nest, written."""
 
     # -------------------------------------------------------------- the function
 
     def write(self) -> Written:
+        """Write the function."""
         parameters = [POINTER] * (len(self.bases) + (1 if self.checks else 0))
         self.f = f = self.module.function("loop", [*parameters, I64, I64])
         self.memory = {
@@ -94,38 +92,68 @@ class _Nest(NestPlan):
         }
         self.notes = f.parameters[len(self.bases)]
         self.begin, self.end = f.parameters[-2:]
-        scope = _Scope({}, {}, {}, 1, None)
+        scope = Scope({}, {}, {}, 1, None)
         for leaf in (*self.leaves.values(), *self.stores.values()):
             if is_stored(leaf.base):
                 scope.pointers[leaf] = f.at(
                     self.memory[id(leaf.base)], leaf.offset, memory_element(leaf.base.dtype)
                 )
-        kept = [axis for axis in self.order if not self.space.reduced[axis]]
+        self._begin(scope)
+        kept = self._looped()
         self._kept(scope, kept, 0)
         f.leave()
         name = self.module.add(f)
+        extent = self._extent()
         totals = tuple(self.ends) if self.is_flat and not kept and not self.chooses else ()
+        parts = Parts(CHUNK) if totals and extent > 2 * CHUNK else None
         return Written(
-            name, self.bases, self._extent(), self._grain(), bool(kept), self.checks, totals
+            name, self.bases, extent, self._grain(), bool(kept), self.checks, totals, parts
         )
 
+    def _looped(self) -> list[int]:
+        """The axes of the loops outside of what final reductions carry."""
+        return [axis for axis in self.order if not self.space.reduced[axis]]
+
+    def _begin(self, scope: Scope) -> None:
+        """What comes before all loops."""
+
     def _extent(self) -> int:
-        return self.space.lengths[self.order[0]] if self.order else 1
+        lengths = [self.space.lengths[axis] for axis in self.order]
+        return lengths[0] * lengths[1] if self._joins_outer() else (*lengths, 1)[0]
+
+    def _joins_outer(self) -> bool:
+        """Whether the two outermost loops are one, since the first is too short to be shared."""
+        if len(self._looped()) < 2 or self.lane in self.order[:2]:
+            return False
+        length = self.space.lengths[self.order[0]]
+        return length < _SHARED and length % 2 == 1
 
     def _grain(self) -> int:
         is_lane = bool(self.order) and self.order[0] == self.lane
         return self.native * self.unroll if is_lane else 1
 
-    def _kept(self, scope: _Scope, axes: Sequence[int], depth: int) -> None:
+    def _kept(self, scope: Scope, axes: Sequence[int], depth: int) -> None:
         """The loops over kept axes from ``depth`` on, then the reduced ones."""
         self._compute(scope, depth)
-        if depth < len(axes):
+        if depth == 0 and self._joins_outer():
+            self._joined(scope, axes)
+        elif depth < len(axes):
             for inner in self._turns(scope, axes[depth], depth, []):
                 self._kept(inner[0], axes, depth + 1)
         else:
             self._reduce(scope, depth)
 
-    def _turns(self, scope: _Scope, axis: int, depth: int, carried: list[Value]) -> Any:
+    def _joined(self, scope: Scope, axes: Sequence[int]) -> None:
+        """The two outermost loops as one."""
+        f, length = self.f, number(I64, self.space.lengths[axes[1]])
+        with f.loop(self.begin, self.end) as loop:
+            first, second = (f.binary(way, loop.index, length) for way in ("udiv", "urem"))
+            outer = self._inside(scope, axes[0], first, scope.width, None)
+            self._compute(outer, 1)
+            inner = self._inside(outer, axes[1], second, scope.width, None)
+            self._kept(inner, axes, 2)
+
+    def _turns(self, scope: Scope, axis: int, depth: int, carried: list[Value]) -> Any:
         """The loops over one axis: whole vectors, then what is left under a mask.
 
         A generator of (scope inside, loop); after it, ``self.carried`` holds the carried values.
@@ -168,8 +196,8 @@ class _Nest(NestPlan):
         return number(I64, 0), number(I64, self.space.lengths[axis])
 
     def _inside(
-        self, scope: _Scope, axis: int, index: Value, width: int, mask: Value | None
-    ) -> _Scope:
+        self, scope: Scope, axis: int, index: Value, width: int, mask: Value | None
+    ) -> Scope:
         """The scope in one turn of a loop: addresses moved on."""
         inner = scope.inner()
         inner.indices[axis] = index
@@ -187,7 +215,7 @@ class _Nest(NestPlan):
 
     # -------------------------------------------------------------- nodes
 
-    def _compute(self, scope: _Scope, depth: int) -> None:
+    def _compute(self, scope: Scope, depth: int) -> None:
         """All nodes that are known in this many loops and not further out; stores them."""
         for node in self.kernel.nodes:
             if id(node) in scope.values or self._ends(node) or self._node_depth(node) != depth:
@@ -203,7 +231,7 @@ class _Nest(NestPlan):
     def _columns_of(self, node: Tensor) -> int:
         return self.space.columns if node.size == self.kernel.size and self.space.columns else 1
 
-    def _node(self, scope: _Scope, node: Tensor) -> list[Value]:
+    def _node(self, scope: Scope, node: Tensor) -> list[Value]:
         if is_row_reduction(node, self.kernel.size, self.space.columns):
             return [self._over_columns(node, self._operand(scope, node, 0, self.space.columns))]
         columns = self._columns_of(node)
@@ -221,13 +249,13 @@ class _Nest(NestPlan):
                 results.append(write_elementwise(self.f, node, values))
         return results
 
-    def _matched(self, scope: _Scope, values: list[Value]) -> list[Value]:
+    def _matched(self, scope: Scope, values: list[Value]) -> list[Value]:
         """Values brought to one width: scalars stay scalars where all are."""
         if all(width_of(value.type) == 1 for value in values):
             return values
         return [widened(self.f, value, scope.width) for value in values]
 
-    def _operand(self, scope: _Scope, node: Tensor, place: int, columns: int) -> list[Value]:
+    def _operand(self, scope: Scope, node: Tensor, place: int, columns: int) -> list[Value]:
         """An operand's value for each column."""
         base = node_reads(node)[place].base
         if is_number(base):
@@ -243,12 +271,12 @@ class _Nest(NestPlan):
             found = scope.values[key]
         return found * columns if len(found) == 1 and columns > 1 else found
 
-    def _read(self, scope: _Scope, leaf: Leaf, columns: int) -> list[Value]:
+    def _read(self, scope: Scope, leaf: Leaf, columns: int) -> list[Value]:
         step = leaf.strides[-1] if self.space.columns else 0
         count = columns if step else 1
         return [self._read_column(scope, leaf, column * step) for column in range(count)]
 
-    def _read_column(self, scope: _Scope, leaf: Leaf, offset: int) -> Value:
+    def _read_column(self, scope: Scope, leaf: Leaf, offset: int) -> Value:
         stride = leaf.strides[self.lane] if self.lane >= 0 else 0
         if not is_stored(leaf.base):
             return self._running(scope, leaf, offset, stride)
@@ -256,7 +284,7 @@ class _Nest(NestPlan):
         address = self.f.at(scope.pointers[leaf], offset, memory_element(dtype))
         return read(self.f, address, dtype, scope.width if stride else 1, stride, scope.mask)
 
-    def _running(self, scope: _Scope, leaf: Leaf, offset: int, stride: int) -> Value:
+    def _running(self, scope: Scope, leaf: Leaf, offset: int, stride: int) -> Value:
         """``iota``: computed from the indices."""
         f = self.f
         total = number(I64, leaf.offset + offset)
@@ -271,7 +299,7 @@ class _Nest(NestPlan):
             )
         return converted(f, total, DTYPES["int64"], leaf.base.dtype)
 
-    def _gather(self, scope: _Scope, node: Tensor, column: int) -> Value:
+    def _gather(self, scope: Scope, node: Tensor, column: int) -> Value:
         f = self.f
         rows, places = self.leaves[id(node), 0], self.leaves[id(node), 1]
         columns = self.space.columns
@@ -297,7 +325,7 @@ class _Nest(NestPlan):
         )
         return read_at(f, pointers, node.dtype, scope.mask)
 
-    def _checked(self, scope: _Scope, index: Value, length: int) -> Value:
+    def _checked(self, scope: Scope, index: Value, length: int) -> Value:
         """An index, 0 where it is outside its axis; that it was is noted."""
         f = self.f
         wrong = f.compare("icmp uge", index, number(index.type, length))
@@ -318,7 +346,7 @@ class _Nest(NestPlan):
             total = accumulated(f, node, total, value)
         return total
 
-    def _store(self, scope: _Scope, node: Tensor, values: list[Value]) -> None:
+    def _store(self, scope: Scope, node: Tensor, values: list[Value]) -> None:
         leaf = self.stores[id(node)]
         stride = leaf.strides[self.lane] if self.lane >= 0 else 0
         step = leaf.strides[-1] if self.space.columns else 0
@@ -332,11 +360,11 @@ class _Nest(NestPlan):
 
     # -------------------------------------------------------------- final reductions
 
-    def _reduce(self, scope: _Scope, depth: int) -> None:
+    def _reduce(self, scope: Scope, depth: int) -> None:
         """The loops over reduced axes, and what comes of them."""
         if not self.ends:
             return
-        axes = [axis for axis in self.order if self.space.reduced[axis]]
+        axes = self.order[len(self._looped()) :]
         starts = self._starts(scope)
         results = self._turn_reduced(scope, axes, depth, [v for part in starts for v in part])
         place = 0
@@ -352,13 +380,13 @@ class _Nest(NestPlan):
             return 1
         return self.space.columns if node.size == self.space.columns else 1
 
-    def _widths(self, scope: _Scope) -> list[int]:
+    def _widths(self, scope: Scope) -> list[int]:
         """The widths of accumulators: of whole vectors and of the rest."""
         if self.lane < 0 or not self.space.reduced[self.lane]:
             return [scope.width]
         return [self.native * self.unroll, self.native]
 
-    def _starts(self, scope: _Scope) -> list[list[Value]]:
+    def _starts(self, scope: Scope) -> list[list[Value]]:
         result: list[list[Value]] = []
         for node in self.ends:
             x = source_of(node).inputs[0]
@@ -371,7 +399,7 @@ class _Nest(NestPlan):
         return result
 
     def _turn_reduced(
-        self, scope: _Scope, axes: Sequence[int], depth: int, carried: list[Value]
+        self, scope: Scope, axes: Sequence[int], depth: int, carried: list[Value]
     ) -> list[Value]:
         place = depth - (len(self.order) - len(axes))
         if place:
@@ -382,7 +410,7 @@ class _Nest(NestPlan):
             loop.next(self._turn_reduced(inner, axes, depth + 1, loop.values))
         return self.carried
 
-    def _accumulate(self, scope: _Scope, carried: list[Value]) -> list[Value]:
+    def _accumulate(self, scope: Scope, carried: list[Value]) -> list[Value]:
         """One turn of the innermost loop: every accumulator takes in its value."""
         results: list[Value] = []
         rest = list(carried)
@@ -400,7 +428,7 @@ class _Nest(NestPlan):
                 results += self._taken(scope, node, group) if kind == which else group
         return results
 
-    def _taken(self, scope: _Scope, node: Tensor, totals: list[Value]) -> list[Value]:
+    def _taken(self, scope: Scope, node: Tensor, totals: list[Value]) -> list[Value]:
         x = source_of(node).inputs[0]
         columns = self.space.columns if x.size == self.kernel.size and self.space.columns else 1
         base = reads_of(node)[0].base
@@ -417,7 +445,7 @@ class _Nest(NestPlan):
         return totals
 
     def _one_taken(
-        self, scope: _Scope, node: Tensor, total: Value, values: tuple[Value, ...]
+        self, scope: Scope, node: Tensor, total: Value, values: tuple[Value, ...]
     ) -> Value:
         f, width = self.f, width_of(total.type)
         wide = [widened(f, value, width) for value in values]
@@ -430,7 +458,7 @@ class _Nest(NestPlan):
             return f.select(scope.mask, result, total)
         return result
 
-    def _choose(self, scope: _Scope, node: Tensor, best: Value, place: Value) -> list[Value]:
+    def _choose(self, scope: Scope, node: Tensor, best: Value, place: Value) -> list[Value]:
         f = self.f
         value = widened(f, self._operand(scope, node, 0, 1)[0], scope.width)
         kind = source_of(node).inputs[0].dtype.kind
@@ -441,7 +469,7 @@ class _Nest(NestPlan):
         chosen = widened(f, index, scope.width)
         return [f.select(better, value, best), f.select(better, chosen, place)]
 
-    def _chosen_index(self, scope: _Scope, node: Tensor) -> Value:
+    def _chosen_index(self, scope: Scope, node: Tensor) -> Value:
         total = number(I64, 0)
         length = 1
         for axis in reversed([axis for axis in self.order if self.space.reduced[axis]]):
@@ -449,7 +477,7 @@ class _Nest(NestPlan):
             length *= self.space.lengths[axis]
         return total
 
-    def _finish(self, scope: _Scope, node: Tensor, parts: list[Value]) -> None:
+    def _finish(self, scope: Scope, node: Tensor, parts: list[Value]) -> None:
         slots = self._slots(node)
         if name_of(node) == "argmax":
             self._store(scope, node, parts[1:])

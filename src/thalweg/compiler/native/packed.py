@@ -20,6 +20,9 @@ from thalweg.compiler.native.written import Written
 _BAD_STRIDE = 2048
 """Bytes: rows that lie a multiple of this apart share few places of the cache."""
 
+_MANY_ROWS = 192
+"""Rows from which threads share them rather than columns."""
+
 
 class Packed(Product):
     """A product that reads panels."""
@@ -44,6 +47,15 @@ class Packed(Product):
         pieces = -(-self.rows // height)
         return (pieces * height * self.inner + self.lanes) * self.node.dtype.itemsize
 
+    @property
+    def shares_rows(self) -> bool:
+        """Whether threads share rows: where these are many, a panel is soon copied by each.
+
+        The result is then in one piece for each thread, as what follows it computes: the
+        update of the weights, of which this is the gradient.
+        """
+        return self.rows >= max(_MANY_ROWS, 2 * self.columns)
+
     def write(self) -> Written:
         """Write the product, and before it the copy of A where there is one."""
         before = self._write_left() if self.packs_left else None
@@ -51,25 +63,34 @@ class Packed(Product):
         self.f = f
         self._open(f.parameters[: len(self.bases)])
         self.panel, self.left = f.parameters[len(self.bases) : -2]
-        self.begin, self.end = f.parameters[-2:]
-        rows = number(I64, 0), number(I64, self.rows)
-        whole = self.columns // self._block * self._block
+        span = f.parameters[-2], f.parameters[-1]
+        if self.shares_rows:
+            self._panels((number(I64, 0), number(I64, self.columns)), span)
+        else:
+            self._panels(span, (number(I64, 0), number(I64, self.rows)))
+        f.leave()
+        extent, grain = self.columns, self._block
+        if self.shares_rows:
+            extent, grain = self.rows, self.tile.rows
+        done = Written(self.module.add(f), self.bases, extent, grain, True)
+        left_bytes = self.left_bytes if before else 0
+        return replace(done, before=before, scratch_bytes=self.panel_bytes, shared_bytes=left_bytes)
+
+    def _panels(self, columns: tuple[Value, Value], rows: tuple[Value, Value]) -> None:
+        """Panel after panel, each for all rows."""
+        f, whole = self.f, self.columns // self._block * self._block
         if whole:
-            with f.loop(self.begin, self._least(self.end, whole), self._block) as loop:
+            with f.loop(columns[0], self._least(columns[1], whole), self._block) as loop:
                 self._pack(loop.index, self.tile.vectors, self._block)
                 self._down(rows, loop.index, self.tile.vectors, None)
         rest = self.columns - whole
         if rest:
-            with f.when(f.compare("icmp sgt", self.end, number(I64, whole))):
+            with f.when(f.compare("icmp sgt", columns[1], number(I64, whole))):
                 vectors = -(-rest // self.lanes)
                 self._pack(number(I64, whole), vectors, rest)
                 part = rest % self.lanes
                 mask = mask_below(f, number(I64, part), self.lanes) if part else None
                 self._down(rows, number(I64, whole), vectors, mask)
-        f.leave()
-        done = Written(self.module.add(f), self.bases, self.columns, self._block, True)
-        left_bytes = self.left_bytes if before else 0
-        return replace(done, before=before, scratch_bytes=self.panel_bytes, shared_bytes=left_bytes)
 
     # -------------------------------------------------------------- operands in their panels
 
@@ -152,7 +173,7 @@ class Packed(Product):
                 self._copy_rows(number(I64, whole), target, self.rows - whole)
         f.leave()
         name = self.module.add(f)
-        return Written(name, (self.a.base,), self.rows, height, True, is_pack=True)
+        return Written(name, (self.a.base,), self.rows, height, True, shares=True)
 
     def _copy_rows(self, row: Value, target: Value, height: int) -> None:
         f, type_ = self.f, memory_element(self.node.dtype)

@@ -14,7 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from thalweg.compiler.native.lanes import element, is_known, memory_element, write_elementwise
+from thalweg.compiler.native.lanes import (
+    element,
+    is_known,
+    memory_element,
+    times,
+    write_elementwise,
+)
 from thalweg.compiler.native.memory import mask_below, read, widened, write
 from thalweg.compiler.native.text import (
     I64,
@@ -73,6 +79,7 @@ def write_product(module: Module, kernel: Kernel, vector_bytes: int, registers: 
     """Write a product with its epilogue as a function."""
     from thalweg.compiler.native.convolution import Convolution
     from thalweg.compiler.native.dots import Dots
+    from thalweg.compiler.native.halves import is_deep, write_halves
     from thalweg.compiler.native.packed import Packed
 
     if source_of(kernel.nodes[0]).primitive.name != "matmul":
@@ -81,7 +88,10 @@ def write_product(module: Module, kernel: Kernel, vector_bytes: int, registers: 
     if plain.is_narrow:
         return Dots(module, kernel, vector_bytes, registers).write()
     if is_large(kernel.nodes[0]):
-        return Packed(module, kernel, vector_bytes, registers).write()
+        packed = Packed(module, kernel, vector_bytes, registers)
+        if is_deep(packed):
+            return write_halves(module, kernel, vector_bytes, registers)
+        return packed.write()
     return plain.write()
 
 
@@ -332,9 +342,7 @@ class Product:
         return self.f.binary("add", self.f.binary("mul", a, b), total)
 
     def _times(self, index: Value, stride: int) -> Value:
-        if is_known(index):
-            return number(I64, int(index.text) * stride)
-        return self.f.binary("mul nsw", index, number(I64, stride))
+        return times(self.f, index, stride)
 
     def _at(self, matrix: Matrix, row: Value | None, column: Value | None) -> Value:
         type_ = memory_element(matrix.base.dtype)

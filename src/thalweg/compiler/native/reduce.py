@@ -8,7 +8,8 @@ import numpy as np
 
 from thalweg.compiler.native.lanes import element, maximum, memory_element
 from thalweg.compiler.native.memory import widened
-from thalweg.compiler.native.text import I64, Function, Value, number, width_of
+from thalweg.compiler.native.text import I64, Function, Value, number, vector, width_of
+from thalweg.compiler.native.written import Parts
 from thalweg.graph import Tensor, source_of
 
 
@@ -64,11 +65,18 @@ def is_better(f: Function, value: Value, best: Value, kind: str) -> Value:
     return f.binary("and", f.binary("or", greater, first_nan), best_known)
 
 
-def add_parts(f: Function, result: Tensor, parts: Value, count: int, target: Value) -> None:
-    """Reduce the parts of a reduction, in order, and store the result."""
+def add_parts(
+    f: Function, result: Tensor, parts: Value, count: int, form: Parts, target: Value
+) -> None:
+    """Add up the parts of each number of a reduction, in order, and store the result."""
     type_ = memory_element(result.dtype)
-    nothing = start(result, element(result.dtype))
-    with f.loop(number(I64, 0), number(I64, count), 1, [nothing]) as loop:
-        part = f.load(f.at(parts, loop.index, type_), type_, result.dtype.itemsize)
-        loop.next([accumulated(f, result, loop.values[0], part)])
-    f.store(loop.results[0], target, result.dtype.itemsize)
+    wide = vector(element(result.dtype), form.lanes) if form.lanes > 1 else element(result.dtype)
+    stored = vector(type_, form.lanes) if form.lanes > 1 else type_
+    with f.loop(number(I64, 0), number(I64, result.size)) as each:
+        own = f.at(parts, f.binary("mul", each.index, number(I64, form.lanes)), type_)
+        with f.loop(number(I64, 0), number(I64, count), 1, [start(result, wide)]) as loop:
+            place = f.at(own, f.binary("mul", loop.index, number(I64, form.elements)), type_)
+            part = f.load(place, stored, result.dtype.itemsize)
+            loop.next([accumulated(f, result, loop.values[0], part)])
+        total = across(f, result, loop.results[0])
+        f.store(total, f.at(target, each.index, type_), result.dtype.itemsize)

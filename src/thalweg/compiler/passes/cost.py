@@ -16,7 +16,7 @@ SPLIT_SECONDS = 2e-6
 THREADS_SECONDS = 30e-6
 """A program shorter than this has no version for several threads."""
 
-CHUNK = 16384
+CHUNK = 4096
 """Elements of one part of a sum that several threads share; sums of parts are added in order."""
 
 

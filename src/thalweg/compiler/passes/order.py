@@ -11,7 +11,7 @@ import numpy as np
 
 from thalweg.compiler.passes.rules import ELEMENTWISE, Rule, collected, made_by
 from thalweg.graph import Tensor, source_of
-from thalweg.ops import binary, layout, repetition, unary
+from thalweg.ops import binary, layout, product, repetition, unary
 from thalweg.ops.reduction import argmax
 
 ORDER: list[Rule] = []
@@ -176,3 +176,46 @@ def _moved(node: Tensor) -> Tensor | None:
         for name, value in parameters.items()
     }
     return layout.transpose(primitive(_under(x), **changed), axes=axes)
+
+
+@_rule("flat-rows-last", "matmul", "a product reads images as columns, with rows of the batch last")
+def _flattened(node: Tensor) -> Tensor | None:
+    _, (a, b), flags = source_of(node)
+    flat_a, flat_b = _columns(a), _columns(b)
+    if flat_a is None and flat_b is None:
+        return None
+    return product.matmul(
+        a if flat_a is None else flat_a,
+        b if flat_b is None else flat_b,
+        transpose_a=flags["transpose_a"] ^ (flat_a is not None),
+        transpose_b=flags["transpose_b"] ^ (flat_b is not None),
+    )
+
+
+def _columns(tensor: Tensor) -> Tensor | None:
+    """Flattened images that stand with rows of the batch last, as a matrix of a column each."""
+    source = made_by(tensor, layout.reshape)
+    if source is None or tensor.ndim != 2:
+        return None
+    (x,) = source.inputs
+    axes = _axes(x)
+    if axes is None or axes[0] != len(axes) - 1 or x.shape[0] != tensor.shape[0]:
+        return None
+    turned = layout.transpose(_under(x), axes=(*axes[1:], axes[0]))
+    return layout.reshape(turned, shape=tensor.shape[::-1])
+
+
+@_rule("product-rows-last", "transpose", "a product of images is computed with its rows last")
+def _unflattened(node: Tensor) -> Tensor | None:
+    _, (x,), parameters = source_of(node)
+    axes: Axes = parameters["axes"]
+    source = made_by(x, layout.reshape)
+    if source is None or node.ndim < 3 or axes[-1] != 0:
+        return None
+    (flat,) = source.inputs
+    is_product = made_by(flat, product.matmul) is not None and flat.ndim == 2
+    if not is_product or flat.shape[0] != x.shape[0]:
+        return None
+    columns = layout.transpose(flat, axes=(1, 0))
+    images = layout.reshape(columns, shape=(*x.shape[1:], x.shape[0]))
+    return layout.transpose(images, axes=(*(axis - 1 for axis in axes[:-1]), node.ndim - 1))

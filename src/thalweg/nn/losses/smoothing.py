@@ -30,19 +30,21 @@ class SmoothedLoss(Loss):
     )
 
     def __post_init__(self) -> None:
-        """Take ε as a number; 0 is none.
+        """Take ε as a number, 0 is none; or as an array, one number for each of several networks.
 
         Raises:
             SettingError: ε outside [0, 1), or more than one number.
         """
         given: Any = self.label_smoothing
-        if isinstance(given, (int, float, np.number)) and not isinstance(given, bool):
-            object.__setattr__(self, "label_smoothing", () if given == 0 else (given,))
+        if _is_number(given) or (isinstance(given, np.ndarray) and given.ndim == 1):
+            object.__setattr__(self, "label_smoothing", (given,))
         super().__post_init__()
         if len(self.label_smoothing) > 1:
             raise SettingError(
                 f"{type(self).__name__}.label_smoothing takes one number, got {given!r}"
             )
+        if any(_is_number(item) and item == 0 for item in self.label_smoothing):
+            object.__setattr__(self, "label_smoothing", ())
 
     def smoothed(self, targets: Tensor, classes: int) -> Tensor:
         """Probabilities of K classes (or of one of two) with ε moved, as the convention says."""
@@ -50,3 +52,7 @@ class SmoothedLoss(Loss):
         if self.smoothing_convention == "uniform":
             return targets * (1.0 - epsilon) + epsilon / classes
         return targets * (1.0 - epsilon) + (1.0 - targets) * (epsilon / (classes - 1))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from thalweg.errors import ThalwegError
 from thalweg.model.model import Model
@@ -24,6 +24,26 @@ REFUSED = "refused"
 """Why a member ended whose arguments do not fit; see its ``error``."""
 
 
+class Passed(NamedTuple):
+    """What training elsewhere leaves of a member, from which another process can go on.
+
+    Attributes:
+        standing: where it stands, None where it has not begun or has ended.
+        run: of a member that has ended.
+        reason: why it ended, else empty.
+        failure: where a value was not finite.
+        error: what the arguments were refused with.
+        compile_seconds: so far.
+    """
+
+    standing: Standing | None = None
+    run: TrainedRun | None = None
+    reason: str = ""
+    failure: Failure | None = None
+    error: ThalwegError | None = None
+    compile_seconds: float = 0.0
+
+
 class MemberRun:
     """The training of one network, in pieces; bit for bit what :func:`fit` alone gives.
 
@@ -33,6 +53,7 @@ class MemberRun:
         arguments: of :func:`fit`.
         programs: what it shares with others.
         number: its place among them.
+        display: is told of updates and epochs, from the thread that trains.
 
     Attributes:
         reason: why no epoch follows: ``epochs``, ``early stopping``, ``callback``,
@@ -52,7 +73,13 @@ class MemberRun:
     (6, 'epochs', 6)
     """
 
-    def __init__(self, arguments: Arguments, programs: Programs, number: int = 0) -> None:
+    def __init__(
+        self,
+        arguments: Arguments,
+        programs: Programs,
+        number: int = 0,
+        display: Display | None = None,
+    ) -> None:
         self.arguments = arguments
         self.number = number
         self.reason = ""
@@ -63,7 +90,7 @@ class MemberRun:
         self._standing: Standing | None = None
         self._run: TrainedRun | None = None
         self._compile_seconds = 0.0
-        self._watch = _Watch()
+        self._watch = _Watch(display or Display())
 
     @property
     def history(self) -> History:
@@ -101,7 +128,8 @@ class MemberRun:
     def _advance(self, until: int | None, interrupted: threading.Event) -> None:
         ready = self._prepared()
         executor = executor_of(ready.plan.job, ready.backend)
-        loop = Loop(ready.plan, executor, self._standing or ready.standing)
+        standing = ready.standing if self._standing is None else _apart(self._standing)
+        loop = Loop(ready.plan, executor, standing)
         try:
             loop.prepare()
             self._compile_seconds += loop.compile_seconds
@@ -144,12 +172,27 @@ class MemberRun:
             raise self.error
         if self._run is not None:
             return self._run
-        if self._ready is None or self._standing is None:
+        if self._standing is None:
             raise RuntimeError("this member has not begun: call advance() first")
-        given, ended = self._ready.given, Ended(_copied(self._standing), "paused")
-        return trained_run(
-            self._ready.plan, ended, given.code, given.input_shape, self._compile_seconds
+        ready, ended = self._prepared(), Ended(_copied(self._standing), "paused")
+        given, seconds = ready.given, self._compile_seconds
+        return trained_run(ready.plan, ended, given.code, given.input_shape, seconds)
+
+    def passed(self) -> Passed:
+        """What another process needs to go on, beside the arguments."""
+        return Passed(
+            self._standing, self._run, self.reason, self.failure, self.error, self._compile_seconds
         )
+
+    def receive(self, passed: Passed) -> None:
+        """Go on from where another process left this member."""
+        self._standing, run = passed.standing, passed.run
+        self.reason, self.failure, self.error = passed.reason, passed.failure, passed.error
+        self._compile_seconds = passed.compile_seconds
+        if run is not None:
+            self._run = replace(run, model=replace(run.model, network=self.arguments.network))
+        if self.reason:
+            self._ready = None
 
     def hold(self, model: Model) -> None:
         """Keep the model of an ended run in other arrays of the same values."""
@@ -179,19 +222,35 @@ class MemberRun:
 
 
 class _Watch(Display):
-    """Remembers where a run stands."""
+    """Remembers where a run stands, and passes it on."""
 
-    def __init__(self) -> None:
+    def __init__(self, inner: Display) -> None:
         self.latest: Progress | None = None
+        self._inner = inner
 
     def update(self, progress: Progress) -> None:
         """A few times a second."""
         self.latest = progress
+        self._inner.update(progress)
+
+    def epoch(self, progress: Progress) -> None:
+        """At the end of each epoch."""
+        self._inner.epoch(progress)
 
 
 def _named(callback: Callback, number: int) -> Callable[[Epoch], Any]:
     """A callback that is told which member an epoch belongs to."""
     return lambda event: callback(replace(event, member=number))
+
+
+def _apart(standing: Standing) -> Standing:
+    """The same arrays in mappings of their own, since an executor puts its arrays in their place.
+
+    The best epoch's arrays may stand in the mappings of the state.
+    """
+    state = standing.state
+    groups = [dict(group) for group in (state.parameters, state.slots, state.states)]
+    return replace(standing, state=State(groups[0], groups[1], groups[2], state.step))
 
 
 def _copied(standing: Standing) -> Standing:
@@ -214,4 +273,4 @@ def _check_same_arrays(mine: State, other: State) -> None:
             raise RuntimeError("a branch needs the same network and optimiser, but for numbers")
 
 
-__all__ = ["REFUSED", "MemberRun"]
+__all__ = ["REFUSED", "MemberRun", "Passed"]

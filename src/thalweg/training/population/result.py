@@ -102,6 +102,8 @@ class Population:
         Raises:
             SettingError: a name that the history does not have.
         """
+        if not self.history:
+            return np.full(self.members, np.nan)
         if metric not in self.history:
             near = nearest(metric, list(self.history))
             hint = f"; did you mean {near!r}?" if near else ""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from thalweg.errors import FileError
 from thalweg.graph import Array
 from thalweg.training.population.member import MemberRun
 
@@ -34,7 +37,11 @@ class Shelf:
         self._decided = False
 
     def keep(self, member: MemberRun) -> None:
-        """Take a member that has ended."""
+        """Take a member that has ended.
+
+        Raises:
+            FileError: neither memory nor disk has room for all of them.
+        """
         model = member.result().model
         arrays = {**model.parameters, **model.states}
         size = sum(-(-array.nbytes // 64) * 64 for array in arrays.values())
@@ -61,11 +68,7 @@ class Shelf:
             f"file in {tempfile.gettempdir()}",
             stacklevel=2,
         )
-        handle, name = tempfile.mkstemp(prefix="thalweg-")
-        os.close(handle)
-        self._file = np.memmap(name, np.uint8, "w+", shape=(total,))
-        if os.name == "posix":
-            Path(name).unlink()
+        self._file = _file(total)
 
     def _moved(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         assert self._file is not None
@@ -76,6 +79,39 @@ class Shelf:
             moved[path][...] = array
             self._used += -(-array.nbytes // 64) * 64
         return moved
+
+
+def _file(size: int) -> np.memmap[tuple[int], np.dtype[np.uint8]]:
+    """A temporary file in memory's place, all of it reserved: a full disk is met here, or never.
+
+    Raises:
+        FileError: there is no room for it.
+    """
+    folder = tempfile.gettempdir()
+    try:
+        handle, name = tempfile.mkstemp(prefix="thalweg-", dir=folder)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(handle, 0, size)
+            made = np.memmap(name, np.uint8, "r+" if os.fstat(handle).st_size else "w+", 0, (size,))
+        finally:
+            os.close(handle)
+            if os.name == "posix":
+                Path(name).unlink()
+    except OSError as error:
+        raise FileError(
+            f"a temporary file of {size / 2**20:,.1f} MiB in {folder} cannot be made "
+            f"({error.strerror}); make room there, name another folder as TMPDIR, or train fewer "
+            "members at a time"
+        ) from error
+    if os.name != "posix":
+        weakref.finalize(made, _remove, Path(name))
+    return made
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
 
 
 def _free() -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -14,6 +14,9 @@ from thalweg.errors import SettingError
 from thalweg.graph import Array
 from thalweg.training.arguments import Arguments
 from thalweg.training.beginning import whole_number
+
+Values = Sequence[Any] | Array
+"""A value for each member."""
 
 _NUMBERS = (
     "seed", "batch_size", "epochs", "validation", "early_stopping", "clip", "penalty", "average",
@@ -33,6 +36,12 @@ _SHARED = {
 }
 """Arguments that are one for all members, and why."""
 
+_SINGLE = (
+    "network", "loss", "optimizer", "augment", "start", "statistics", "scale_targets",
+    "class_weight", "shuffle",
+)  # fmt: skip
+"""Arguments of which no network takes a list."""
+
 
 @dataclass(frozen=True, eq=False)
 class PerMember:
@@ -51,8 +60,17 @@ class PerMember:
     values: Sequence[Any]
 
     def __post_init__(self) -> None:
-        """Take in the values."""
-        object.__setattr__(self, "values", tuple(self.values))
+        """Take in the values.
+
+        Raises:
+            SettingError: no list of values.
+        """
+        given: Any = self.values
+        if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
+            raise SettingError(
+                f"PerMember takes a list with a value for each member, got {given!r:.80}"
+            )
+        object.__setattr__(self, "values", tuple(cast("Iterable[Any]", given)))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -79,8 +97,8 @@ class Varying:
 
     def __init__(self, arguments: Arguments, members: Any) -> None:
         self.members = whole_number("members", members, 1)
-        self.values: dict[str, Sequence[Any]] = {}
-        self._whole: dict[str, Sequence[Any]] = {}
+        self.values: dict[str, Values] = {}
+        self._whole: dict[str, Values] = {}
         self._inner: dict[str, list[str]] = {}
         self._given = arguments
         for name, value in vars(arguments).items():
@@ -96,16 +114,10 @@ class Varying:
             if name in _SHARED:
                 raise SettingError(f"{name} cannot vary by member: {_SHARED[name]}")
             self._whole[name] = self.values[name] = value.values
-        elif isinstance(value, Description):
-            arrays = {
-                path: cast("Array", number)
-                for path, number in settings_of(value, f"{name}.").items()
-                if isinstance(number, np.ndarray) and np.ndim(number)
-            }
+        elif arrays := arrays_in(name, value):
             for path, array in arrays.items():
                 self.values[path] = _vector(path, array)
-            if arrays:
-                self._inner[name] = list(arrays)
+            self._inner[name] = list(arrays)
         elif (found := _values_of(name, value)) is not None:
             self._whole[name] = self.values[name] = found
 
@@ -125,26 +137,81 @@ class Varying:
         }
         for name, paths in self._inner.items():
             numbers = {path: _single(self.values[path][member]) for path in paths}
-            changes[name] = replace_settings(getattr(self._given, name), numbers, f"{name}.")
+            changes[name] = _replaced(name, getattr(self._given, name), numbers)
         if self._given.checkpoint is not None:
             changes["checkpoint"] = f"{os.fspath(self._given.checkpoint)}.{member}"
         return replace(self._given, **changes)
 
 
-def _values_of(name: str, value: Any) -> Sequence[Any] | None:
+def arrays_in(name: str, value: Any) -> dict[str, Array]:
+    """The arrays among the numeric settings of an argument, by path."""
+    return {
+        path: cast("Array", number)
+        for prefix, part in _descriptions(name, value)
+        for path, number in settings_of(part, prefix).items()
+        if isinstance(number, np.ndarray) and np.ndim(cast("Any", number))
+    }
+
+
+def _descriptions(name: str, value: Any) -> list[tuple[str, Description]]:
+    """An argument's descriptions: itself, or those of a list; with what their paths begin with."""
+    if isinstance(value, Description):
+        return [(f"{name}.", value)]
+    if not isinstance(value, (list, tuple)):
+        return []
+    items = enumerate(cast("Sequence[Any]", value))
+    return [(f"{name}.{place}.", item) for place, item in items if isinstance(item, Description)]
+
+
+def _replaced(name: str, value: Any, numbers: Mapping[str, Any]) -> Any:
+    if isinstance(value, Description):
+        return replace_settings(value, numbers, f"{name}.")
+    parts = dict(_descriptions(name, value))
+    found = [
+        replace_settings(parts[prefix], numbers, prefix) if prefix in parts else item
+        for place, item in enumerate(value)
+        for prefix in (f"{name}.{place}.",)
+    ]
+    return type(value)(found)
+
+
+def refuse_several(arguments: Arguments) -> None:
+    """Refuse values of several members where one network is trained.
+
+    Raises:
+        SettingError: naming the argument.
+    """
+    for name, value in vars(arguments).items():
+        if isinstance(value, PerMember):
+            raise SettingError(
+                f"{name} has a value for each of {len(value)} members; say members={len(value)}"
+            )
+        arrays = arrays_in(name, value)
+        if name in _NUMBERS and isinstance(value, np.ndarray) and value.ndim:
+            arrays[name] = value
+        for path, array in arrays.items():
+            raise SettingError(
+                f"{path} is an array of shape {array.shape}; one network takes one number, "
+                "an array is for several: members=K"
+            )
+
+
+def _values_of(name: str, value: Any) -> Values | None:
     """The values by member of an argument that is no description, None where it is shared."""
     if name in _NUMBERS:
         return _numbers_of(name, value)
     if name == "sample_weight" and np.ndim(value) == 2:
-        return cast("Array", np.asarray(value))
+        return np.asarray(value)
     if name == "rows" and value is not None:
         return _rows_of(value)
-    if isinstance(value, np.ndarray) and name in _SHARED:
+    if isinstance(value, (np.ndarray, list)) and name in _SHARED and name != "callbacks":
         raise SettingError(f"{name} cannot vary by member: {_SHARED[name]}")
+    if isinstance(value, list) and name in _SINGLE:
+        raise SettingError(f"{name} is a list; a value for each member is given as PerMember([…])")
     return None
 
 
-def _numbers_of(name: str, value: Any) -> Sequence[Any] | None:
+def _numbers_of(name: str, value: Any) -> Values | None:
     is_numbers = isinstance(value, (np.ndarray, range)) or (
         isinstance(value, (list, tuple))
         and name != "validation"
@@ -155,7 +222,7 @@ def _numbers_of(name: str, value: Any) -> Sequence[Any] | None:
     return _vector(name, value) if isinstance(value, np.ndarray) else value
 
 
-def _rows_of(value: Any) -> Sequence[Any] | None:
+def _rows_of(value: Any) -> Values | None:
     """Rows of each member: a matrix, or a sequence of arrays."""
     if isinstance(value, np.ndarray):
         return value if value.ndim == 2 else None

@@ -1,0 +1,1 @@
+"""What is searched: ranges of hyperparameters, spaces of them, and their files."""
