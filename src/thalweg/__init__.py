@@ -263,25 +263,17 @@ if TYPE_CHECKING:
         GaussianProcessSampler,
         GridSampler,
         Hyperband,
-        Journal,
         PopulationBased,
         QuasiRandomSampler,
         RandomSampler,
         Range,
-        Sampler,
-        SearchDisplay,
-        SearchRun,
         Space,
         SuccessiveHalving,
-        TableSearchRun,
         TPESampler,
-        Trial,
         Whole,
-        read_journal,
         read_space,
         search,
         search_table,
-        space_toml,
         stacked,
     )
 
@@ -378,7 +370,6 @@ __all__ = [
     "InverseFanIn",
     "InverseRootDecay",
     "InverseTimeDecay",
-    "Journal",
     "KLDivergence",
     "Layer",
     "LayerNorm",
@@ -450,15 +441,12 @@ __all__ = [
     "ReduceOnPlateau",
     "Reshape",
     "Residual",
-    "Sampler",
     "ScaledSchedule",
     "ScaledTanh",
     "Schedule",
     "ScheduleProduct",
     "ScheduleSequence",
     "Scope",
-    "SearchDisplay",
-    "SearchRun",
     "Sequential",
     "Sigmoid",
     "Sign",
@@ -481,14 +469,12 @@ __all__ = [
     "TPESampler",
     "TableCrossValidation",
     "TableRun",
-    "TableSearchRun",
     "TableSettings",
     "Tanh",
     "TanhCrossEntropy",
     "Tensor",
     "ThalwegError",
     "TrainedRun",
-    "Trial",
     "Triangular",
     "TruncatedNormal",
     "Uniform",
@@ -564,7 +550,6 @@ __all__ = [
     "random_bits",
     "read_idx",
     "read_images",
-    "read_journal",
     "read_space",
     "register",
     "relu",
@@ -578,7 +563,6 @@ __all__ = [
     "snapshots",
     "softmax",
     "softplus",
-    "space_toml",
     "sqrt",
     "square",
     "stack",
@@ -599,40 +583,12 @@ __all__ = [
     "zeros",
 ]
 
-_SEARCHING = frozenset(
-    {
-        "Asha",
-        "Choice",
-        "GaussianProcessSampler",
-        "GridSampler",
-        "Hyperband",
-        "Journal",
-        "PopulationBased",
-        "QuasiRandomSampler",
-        "RandomSampler",
-        "Range",
-        "Sampler",
-        "SearchDisplay",
-        "SearchRun",
-        "Space",
-        "SuccessiveHalving",
-        "TPESampler",
-        "TableSearchRun",
-        "Trial",
-        "Whole",
-        "read_journal",
-        "read_space",
-        "search",
-        "search_table",
-        "space_toml",
-        "stacked",
-    }
-)
-"""Names that are imported when they are first asked for."""
+_LATER = frozenset(__all__) - globals().keys()
+"""Names that are imported when they are first asked for: those of searching."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _SEARCHING:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from thalweg import searching
 
@@ -641,4 +597,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SEARCHING})
+    return sorted({*globals(), *_LATER})

@@ -14,6 +14,7 @@ import pytest
 import thalweg as tw
 from thalweg.cli.search_options import parse_time
 from thalweg.errors import SettingError
+from thalweg.searching import Journal, read_journal
 from thalweg.searching.showing import report
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -255,9 +256,9 @@ def test_an_earlier_search_is_not_mixed_with_another(thalweg, space):
 
 def test_two_searches_in_one_folder_are_refused(thalweg, space):
     assert thalweg(*QUICK, "--quiet").code == 0
-    head, _ = tw.read_journal("run/journal.jsonl")
+    head, _ = read_journal("run/journal.jsonl")
     given = {name: head[name] for name in head if name not in {"format", "version", "thalweg"}}
-    with tw.Journal.open("run/journal.jsonl", given):
+    with Journal.open("run/journal.jsonl", given):
         done = thalweg(*QUICK, "--resume")
     assert done.code == 1
     assert "another process, or another search" in done.err

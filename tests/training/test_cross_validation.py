@@ -339,7 +339,7 @@ def test_where_no_network_is_finite_there_are_no_figures(backend):
         ({"rows": [1, 2]}, SettingError, "cross_validate takes no rows"),
         ({"members": 3}, SettingError, "cross_validate takes no members"),
         ({"validation": (X, LABELS)}, SettingError, "takes a share of each network's training"),
-        ({"batch_size": 85}, SettingError, r"network 0 \(repeat 0, fold 0\): batch_size = 85 is"),
+        ({"batch_size": 85}, SettingError, r"network \d \(repeat 0, fold \d\): batch_size = 85 is"),
         ({"optimizer": tw.SGD(np.ones(2))}, SettingError, "learning_rate is an array of shape"),
         ({"sample_weight": [1.0]}, ShapeError, "sample_weight has shape"),
         ({"patience": 3}, TypeError, "patience"),

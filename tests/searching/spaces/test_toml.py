@@ -2,6 +2,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.errors import FileError, SettingError
+from thalweg.searching import space_toml
 
 TEXT = """
 # a space
@@ -50,7 +51,7 @@ def test_a_space_as_text_is_read_as_the_same(tmp_path):
         "class_weight": {"value": {"a b": 1.5, "c": [True, None]}},
         "batch_size": {"value": 32, "when": {"seed": [3]}},
     })  # fmt: skip
-    path = written(tmp_path, tw.space_toml(space))
+    path = written(tmp_path, space_toml(space))
     assert tw.read_space(path) == space
     assert len(path.read_text(encoding="utf-8").splitlines()) == len(space)
 
