@@ -64,13 +64,17 @@ def _check_array(where: str, constraint: Constraint, array: np.ndarray[Any, Any]
             raise SettingError(f"{where} holds {number}, outside {constraint.interval()}")
 
 
+_ONE_BY_ONE = (
+    "it is no numeric setting: networks of a population that differ in it are given one by one, as "
+    "PerMember([...])"
+)
+
+
 def _refuse_array(where: str, wanted: str, value: Any) -> None:
     """Refuse an array for what shapes a program, and say how networks may differ in it."""
     if isinstance(value, np.ndarray) and value.ndim:
         raise SettingError(
-            f"{where} must be {wanted}, got an array of shape {value.shape}: it is no numeric "
-            "setting, so that networks of a population that differ in it are given one by one, as "
-            "PerMember([...])"
+            f"{where} must be {wanted}, got an array of shape {value.shape}; {_ONE_BY_ONE}"
         )
 
 
@@ -83,10 +87,10 @@ def _check_size(where: str, constraint: Constraint, value: Any) -> None:
 
 
 def _check_option(where: str, constraint: Constraint, value: Any) -> None:
-    _refuse_array(where, f"one of {', '.join(constraint.options)}", value)
     if not isinstance(value, str) or value not in constraint.options:
         choices = ", ".join(constraint.options)
-        raise SettingError(f"{where} = {shown(value)} is not one of {choices}")
+        hint = f"; {_ONE_BY_ONE}" if isinstance(value, np.ndarray) and value.ndim else ""
+        raise SettingError(f"{where} = {shown(value)} is not one of {choices}{hint}")
 
 
 def _check_flag(where: str, _: Constraint, value: Any) -> None:

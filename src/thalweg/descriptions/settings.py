@@ -72,7 +72,7 @@ def structure_of(part: Any) -> object:
 
     Two parts of equal structure compute the same with their settings as inputs.
 
-    >>> from thalweg.optim import Adam
+    >>> from thalweg.optim.optimizers import Adam
     >>> structure_of(Adam(0.1)) == structure_of(Adam(0.2))
     True
     """

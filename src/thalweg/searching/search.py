@@ -306,8 +306,9 @@ class _Told:
     def state(self) -> SearchState:
         """Where the search stands."""
         engine = self._engine
-        ended = [record for record in list(engine.records) if record.ended]
-        best = engine.ranked(ended)[:_SHOWN]
+        records = list(engine.records)
+        ended = [record for record in records if record.ended]
+        best = engine.ranked(records)[:_SHOWN]
         total, done, seconds = engine.goal.trials, len(ended), engine.seconds
         new = done - min(self._remembered, done)
         left = seconds / new * max(total - done, 0) if new else float("nan")

@@ -181,9 +181,10 @@ def fit(
     >>> run = tw.fit(tw.Sequential(tw.Linear(1)), x, 3 * x[:, 0], epochs=200, optimizer="sgd")
     >>> bool(run.history["train_loss"][-1] < run.history["train_loss"][0])
     True
-    >>> many = tw.fit(tw.Linear(1), x, 3 * x[:, 0], members=3, optimizer=tw.SGD(x[-3:, 0]))
+    >>> rates = np.array([0.01, 0.1, 0.03])
+    >>> many = tw.fit(tw.Linear(1), x, 3 * x[:, 0], members=3, optimizer=tw.SGD(rates))
     >>> many.history["train_loss"].shape, many.best("train_loss").number
-    ((3, 20), 2)
+    ((3, 20), 1)
     """
     arguments = Arguments(
         network, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, epochs=epochs,

@@ -232,7 +232,7 @@ class Loop:
             reason = self._piece(epochs * job.steps_per_epoch)
             self._passed = before + time.perf_counter() - began
             self.plan.display.update(self.progress())
-            if interrupted.is_set():
+            if interrupted.is_set() and self._step < job.total_steps:
                 reason = reason or "interrupted"
         if not reason and self._step == job.total_steps:
             return "epochs"

@@ -89,7 +89,7 @@ def test_what_cannot_vary_is_named_with_the_reason(name, value, reason):
         (lambda: tw.Linear(2, bias=np.array([True, False])), r"Linear.bias must be True or False"),
         (
             lambda: tw.CrossEntropy(smoothing_convention=np.array(["share"])),
-            r"smoothing_convention must be one of uniform, share, got an array",
+            r"smoothing_convention = array\(\['share'\].* is not one of uniform, share; it is no",
         ),
     ],
 )
