@@ -27,7 +27,7 @@ demo: $(RUN) ## train on data that comes with scikit-learn, predict, and show th
 	$(BIN)/thalweg summary runs/demo/model.safetensors
 
 test: $(DEV) ## run all tests but the long ones
-	$(BIN)/python -m pytest -m "not soak" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(PYTEST_ARGS)
 
 soak: $(DEV) ## run the long tests
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)

@@ -35,7 +35,9 @@ ARRAYS = [
 ]
 
 
-@pytest.mark.parametrize(("change", "word"), [case[1:] for case in ARRAYS], ids=lambda v: str(v))
+@pytest.mark.parametrize(
+    ("change", "word"), [case[1:] for case in ARRAYS], ids=[case[0] for case in ARRAYS]
+)
 def test_arrays_that_do_not_fit_the_network(change, word, good, tmp_path):
     arrays, document = good
     path = tmp_path / "m.safetensors"

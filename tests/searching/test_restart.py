@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 
+import numpy as np
 import pytest
 from tests.searching.problems import SPACE, facts, moons, same_model, small, told
 from tests.storage.killing import run_python
@@ -102,6 +103,34 @@ def test_the_journal_of_another_search_is_refused(tmp_path):
     refused(path, "seed", trials=2, epochs=1, seed=1)
     refused(path, "options", trials=2, epochs=1, batch_size=16)
     refused(path, "exists already", trials=2, epochs=1, resume=False)
+
+
+STARTS = [{"weight": np.full((4, 2), value, "float32")} for value in (0.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("class_weight", [{0: 1.0, 1: 2.0}, {0: 1.0, 1: 3.0}]),
+        ("frozen", [["weight"], ["bias"]]),
+        ("start", STARTS),
+        ("batch_size", [np.int64(16), np.int64(32)]),
+        ("classes", [[0, 1], [1, 0]]),
+    ],
+)
+def test_other_values_of_an_option_are_another_search(tmp_path, name, values):
+    path = tmp_path / "journal.jsonl"
+    x, y = moons()
+
+    def run(value):
+        space = {"optimizer.learning_rate": tw.Range(0.01, 0.1)}
+        options = {"trials": 1, "epochs": 1, "journal": path, "progress": False}
+        return search(tw.Linear(2), space, x, y, **options, **{name: value})
+
+    run(values[0])
+    assert run(values[0]).trained == 0
+    with pytest.raises(SettingError, match=f"another search: options.{name}"):
+        run(values[1])
 
 
 def test_the_journal_of_another_data_set_is_refused(tmp_path):

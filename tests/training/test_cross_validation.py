@@ -424,3 +424,37 @@ def test_the_figures_are_a_table(backend):
             found.scores["accuracy"].min(), found.scores["accuracy"].max(),
         )),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["function", "layer", "loss"])
+@NATIVE
+def test_functions_that_changed_between_two_calls_are_traced_again(backend, kind):
+    factor = {"value": 1.0}
+
+    def plain(x, scope):
+        return scope.apply("line", tw.Linear(1), x) * factor["value"]
+
+    class Own(tw.Layer):
+        def forward(self, x, scope):
+            return plain(x, scope)
+
+    def own_loss(outputs, targets):
+        return ((outputs - targets) ** 2).mean(axis=1) * factor["value"]
+
+    network = {"function": plain, "layer": Own(), "loss": tw.Linear(1)}[kind]
+    options = {
+        "folds": 3,
+        "optimizer": "sgd",
+        "loss": own_loss if kind == "loss" else None,
+        **QUICK,
+    }
+    x, y = line()
+    tw.cross_validate(network, x, y, **options)
+    factor["value"] = 3.0
+    found = tw.cross_validate(network, x, y, **options)
+    alone = tw.fit(network, x, y, rows=found.splits[1].train, seed=1, **no_folds(options))
+    assert same_bits(found.runs[1].model.parameters, alone.model.parameters)
+
+
+def no_folds(options):
+    return {name: value for name, value in options.items() if name != "folds"}

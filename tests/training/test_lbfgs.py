@@ -1,5 +1,7 @@
 """L-BFGS through fit: optima in closed form, SciPy as a judge, resuming, what it refuses."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -160,3 +162,11 @@ def test_random_layers_are_refused():
     x, y = blobs()
     with pytest.raises(SettingError, match="draws random numbers"):
         tw.fit(classifier(), x, y, **OPTIONS)
+
+
+def test_threads_leave_the_warnings_as_they_were():
+    network = tw.Sequential(tw.Linear(8), tw.Tanh(), tw.Linear(1))
+    before = list(warnings.filters)
+    for _ in range(3):
+        tw.fit(network, X, Y, members=8, threads=4, **{**OPTIONS, "epochs": 30})
+    assert list(warnings.filters) == before

@@ -36,6 +36,7 @@ from thalweg.descriptions.families import (
 from thalweg.descriptions.plain import Plain, from_plain, to_plain
 from thalweg.descriptions.settings import (
     descriptions_in,
+    is_fixed,
     replace_settings,
     settings_of,
     structure_of,
@@ -52,6 +53,7 @@ __all__ = [
     "family",
     "flag",
     "from_plain",
+    "is_fixed",
     "make",
     "members",
     "name_of",

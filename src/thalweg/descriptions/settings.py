@@ -101,6 +101,23 @@ def _structure_of_fields(description: Description) -> Iterator[tuple[str, object
             yield field.name, (type(value), value)
 
 
+def is_fixed(part: Any) -> bool:
+    """Whether equal structure means the same program for ever.
+
+    Functions, and descriptions from outside this library, may read what changes between two calls.
+
+    >>> from thalweg.optim.optimizers import Adam
+    >>> is_fixed((Adam(0.1), "adam", None)), is_fixed(max)
+    (True, False)
+    """
+    if isinstance(part, Description):
+        values = (getattr(part, field.name) for field in dataclasses.fields(part))
+        return type(part).__module__.startswith("thalweg.") and all(map(is_fixed, values))
+    if isinstance(part, (tuple, list)):
+        return all(map(is_fixed, cast("tuple[Any, ...]", part)))
+    return part is None or isinstance(part, (bool, int, float, str, np.ndarray, np.generic))
+
+
 class _Same:
     """A value that equals an equal one of its type, or only itself where it cannot be hashed."""
 

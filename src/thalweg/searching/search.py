@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from thalweg.data.table import nearest
 from thalweg.descriptions import Plain
 from thalweg.descriptions.spec import spec_of
 from thalweg.errors import DescriptionError, SettingError
+from thalweg.graph import Array
+from thalweg.model.model import Model
 from thalweg.nn.layer import Layer
 from thalweg.searching.assembling import Assembly, check_space
 from thalweg.searching.data import digest_of, one_split
@@ -244,8 +249,20 @@ def _head(goal: Goal, options: Mapping[str, Any]) -> dict[str, Plain]:
 
 def _told(value: Any) -> Plain:
     """An option as text; of a function only its name, since its text says nothing."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, (bool, int, float, str, type(None))):
         return value
+    if isinstance(value, Model):
+        value = {**value.parameters, **value.states}
+    if isinstance(value, np.ndarray):
+        array = cast("Array", value)
+        return f"{array.dtype}{array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return {repr(name): _told(item) for name, item in items}
+    if isinstance(value, (list, tuple)):
+        return [_told(item) for item in cast("list[Any]", value)]
     try:
         return spec_of(value)
     except (DescriptionError, TypeError):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.descriptions import structure_of
+from thalweg.descriptions import is_fixed, structure_of
 from thalweg.errors import SettingError, ShapeError, ThalwegError
 from thalweg.graph import Array
 from thalweg.model.model import label_array
@@ -27,7 +27,7 @@ from thalweg.training.population.crew import Crew
 from thalweg.training.population.member import MemberRun
 from thalweg.training.population.training import InTurn
 from thalweg.training.problem import float_dtype
-from thalweg.training.programs import lasting
+from thalweg.training.programs import Programs, lasting
 from thalweg.training.result import TrainedRun
 from thalweg.training.scoring import wanted_metrics
 from thalweg.training.target_scaling import unscaled
@@ -121,8 +121,7 @@ def cross_validate(
     def examine(place: int, run: TrainedRun) -> Outcome:
         return examiner.examine(run.model, rows.unseen(splits[place].held_out, run))
 
-    shape = (structure_of(network), first.x.shape[1:], str(first.dtype))
-    crew = Crew(threads, lasting(shape))
+    crew = Crew(threads, _programs(first))
     examiner = Examiner(wanted, first.backend, crew.programs)
     work = FoldsInTurn(splits, wanted.names, arguments, examine, crew, as_display(progress))
     return work.whole(len(rows.y), seed, rows.code.classes)
@@ -146,6 +145,17 @@ def _arguments(
     given = replace(given, x=x, y=np.asarray(given.y))
     watches = given.early_stopping not in {None, False} and given.validation is None
     return replace(given, validation=WATCHED) if watches else given
+
+
+def _programs(given: Arguments) -> Programs:
+    """What networks share: with later calls too, unless a function could change until then."""
+    parts = (
+        given.network, given.loss, given.optimizer, given.clip, given.penalty, given.average,
+        given.augment,
+    )  # fmt: skip
+    if not all(map(is_fixed, parts)):
+        return Programs()
+    return lasting((structure_of(given.network), given.x.shape[1:], str(given.dtype)))
 
 
 class _Rows(NamedTuple):

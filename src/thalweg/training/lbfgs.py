@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -20,6 +22,38 @@ from thalweg.training.recipe import Recipe, Values
 from thalweg.training.step import State
 
 CONVERGED = "converged"
+
+
+class _Silence:
+    """SciPy's line search says nothing; the filters are the process's, so it is counted.
+
+    The first of several threads sets them, the last one to leave puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted = 0
+        self._before = warnings.catch_warnings()
+
+    @contextmanager
+    def kept(self) -> Generator[None]:
+        """No warning inside."""
+        with self._lock:
+            self._wanted += 1
+            if self._wanted == 1:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wanted -= 1
+                if self._wanted == 0:
+                    self._before.__exit__(None, None, None)
+
+
+_SILENCE = _Silence()
 
 
 def check_whole_batch(recipe: Recipe, batch_size: int | None, rows: int) -> int:
@@ -164,8 +198,7 @@ class LBFGSExecutor:
         if is_first:
             longest = float(rule.rate(Moment(state.step)))
             way = way * min(1.0, longest / float(np.linalg.norm(way)))
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
+        with _SILENCE.kept(), np.errstate(all="ignore"):
             share = line_search(
                 self._risk_at, self._slope_at, here, way, slope, begin.risk,
                 c1=rule.c1, c2=rule.c2, maxiter=rule.evaluations,

@@ -111,7 +111,7 @@ def problem(
     targets = (y, loss, classes, sample_weight)
     given = (*targets, class_weight, validation, rows)
     splits = isinstance(validation, (float, int, np.floating))
-    all_rows = ("rows", id(inputs), begin.output_shape, kind.name, scale_targets)
+    all_rows = ("rows", id(inputs), missing, begin.output_shape, kind.name, scale_targets)
     key = ("data", *all_rows, splits and seed)
     found = shared.recent((*key, *_identities(given)), data, inputs, *given)
     states = _learned(network, found, begin, kind, plan, shared)

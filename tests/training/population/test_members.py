@@ -47,6 +47,8 @@ def regularised(number):
 
 NETS = [net(), deeper(), tw.Linear(3)]
 STOPS = {"y": NOISE, "epochs": 8, "validation": 0.2, "optimizer": tw.SGD(0.3)}
+WHOLE_RUN = {"optimizer": tw.Adam(tw.LinearDecay(0.1)), "average": tw.SWA(0.3)}
+PLATEAU = {"y": NOISE, "epochs": 6, "validation": 0.2}
 
 CASES = {
     "nothing but the seed": ({}, lambda k: {"seed": k}),
@@ -79,8 +81,14 @@ CASES = {
         lambda k: {"loss": tw.CrossEntropy((0.0, 0.1, 0.2)[k])},
     ),
     "batches, epochs and accumulation": (
-        {"batch_size": np.array([10, 7, 60]), "epochs": [3, 1, 2], "accumulate": [1, 2, 1]},
+        {
+            **WHOLE_RUN,
+            "batch_size": np.array([10, 7, 60]),
+            "epochs": [3, 1, 2],
+            "accumulate": [1, 2, 1],
+        },
         lambda k: {
+            **WHOLE_RUN,
             "batch_size": (10, 7, 60)[k],
             "epochs": (3, 1, 2)[k],
             "accumulate": (1, 2, 1)[k],
@@ -95,6 +103,14 @@ CASES = {
         lambda k: {
             **STOPS,
             "early_stopping": tw.EarlyStopping(3, (0.0, 0.01, 1.0)[k]),
+            "seed": 0,
+        },
+    ),
+    "rates that wait for the loss": (
+        {**PLATEAU, "optimizer": tw.SGD(tw.ReduceOnPlateau(ARRAY, factor=ARRAY, patience=1))},
+        lambda k: {
+            **PLATEAU,
+            "optimizer": tw.SGD(tw.ReduceOnPlateau(NUMBERS[k], factor=NUMBERS[k], patience=1)),
             "seed": 0,
         },
     ),

@@ -53,10 +53,12 @@ def test_pieces_are_the_run_in_one_go(ends, backend):
 
 def test_early_stopping_counts_over_pieces(backend):
     noise = np.random.default_rng(0).integers(0, 3, 60)
-    given = Arguments(NET, X, noise, **{**OPTIONS, "epochs": 30, "early_stopping": 2}, seed=1,
-                      backend=backend, optimizer=tw.Adam(0.1))  # fmt: skip
+    falling = tw.Adam(tw.ReduceOnPlateau(0.1, patience=0))
+    options = {**OPTIONS, "epochs": 30, "early_stopping": 2, "optimizer": falling, "seed": 1}
+    given = Arguments(NET, X, noise, **options, backend=backend)
     whole = tw.fit(**vars(given), progress=False)
     assert whole.stop_reason == "early stopping"
+    assert whole.history["learning_rate"][-1] < 0.1
     one = MemberRun(given, Programs())
     while not one.reason:
         one.advance(one.epochs + 1)

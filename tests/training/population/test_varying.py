@@ -167,3 +167,11 @@ def test_an_executor_is_for_members():
         fit(members=None, executor=3)
     with pytest.raises(SettingError, match=r"executor must be a concurrent.futures.Executor"):
         fit(executor=3)
+
+
+def test_each_network_looks_at_the_validation_rows_itself():
+    lacking = X[:9].copy()
+    lacking[2, 1] = np.nan
+    nets = [tw.Sequential(tw.Impute(), tw.Linear(3)), tw.Linear(3)]
+    with pytest.raises(DataError, match=r"member 1: validation x holds nan in row 2, column 1"):
+        fit(tw.PerMember(nets), members=2, threads=1, validation=(lacking, Y[:9]))

@@ -89,7 +89,7 @@ class NativeProgram:
         for output, place in self.given.items():
             results[output] = arrays[place] = np.array(arrays[place])
         table = self.table(arrays, results)
-        arena = self._arenas.pop() if self._arenas else self.new_arena()
+        arena = self._free_arena()
         notes = np.zeros(16, np.int32)
         self._main(table.ctypes.data, arena.ctypes.data, notes.ctypes.data)
         self._arenas.append(arena)
@@ -106,6 +106,13 @@ class NativeProgram:
     def new_arena(self) -> Array:
         """Memory for intermediate results, beginning on a cache line."""
         return aligned(self.facts.arena_bytes)
+
+    def _free_arena(self) -> Array:
+        """Memory that no other thread uses now."""
+        try:
+            return self._arenas.pop()
+        except IndexError:
+            return self.new_arena()
 
     def _check(self, inputs: Sequence[Array]) -> None:
         if len(inputs) != len(self._types):

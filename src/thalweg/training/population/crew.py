@@ -58,14 +58,16 @@ class Crew:
             ``interrupted`` after Ctrl-C, else nothing.
         """
         with one_blas_thread(), interrupts() as interrupted:
-            work = _Work(source, interrupted)
-            workers = [threading.Thread(target=work.loop) for _ in range(self.threads)]
-            for worker in workers:
-                worker.start()
+            work = _Work(source, interrupted, self.threads)
+            workers: list[threading.Thread] = []
             try:
-                while any(worker.is_alive() for worker in workers):
-                    for worker in workers:
-                        worker.join(_TICK / len(workers))
+                for _ in range(self.threads):
+                    worker = threading.Thread(target=work.loop)
+                    worker.start()
+                    workers.append(worker)
+                is_over = False
+                while not is_over:
+                    is_over = work.ended.wait(_TICK)  # no join: an interrupted one is not repeated
                     if tick is not None:
                         tick()
             finally:
@@ -81,8 +83,10 @@ class Crew:
 class _Work:
     """What the threads of a crew share."""
 
-    def __init__(self, source: Source, interrupted: threading.Event) -> None:
+    def __init__(self, source: Source, interrupted: threading.Event, threads: int) -> None:
         self.error: BaseException | None = None
+        self.ended = threading.Event()
+        self._working = threads
         self._source = source
         self._interrupted = interrupted
         self._changed = threading.Condition()
@@ -102,6 +106,11 @@ class _Work:
         except BaseException as error:  # noqa: BLE001  # raised again by the thread that waits
             self.error = self.error or error
             self.stop()
+        finally:
+            with self._changed:
+                self._working -= 1
+                if not self._working:
+                    self.ended.set()
 
     def _next(self) -> tuple[MemberRun, int | None] | None:
         with self._changed:
