@@ -141,7 +141,11 @@ def test_a_scheduler_drops_weak_networks(thalweg, space):
         *QUICK[:4], "--trials", 9, "--epochs", 9, "--population", 9, "--out", "run",
         "--scheduler", "successive_halving", "--metric", "validation_accuracy", "--json",
     )  # fmt: skip
-    last = json.loads(done.out.splitlines()[-1])
+    *trials, last = map(json.loads, done.out.splitlines())
+    winner = next(item for item in trials if item["state"] == "finished")
+    assert list(winner["rungs"]) == ["1", "3", "9"]
+    assert winner["rungs"]["9"] == winner["value"]
+    assert last["tried"] == 9
     assert last["metric"] == "validation_accuracy"
     assert last["trials"] == {"stopped": 8, "finished": 1}
     found = rows("run/trials.csv")
@@ -161,7 +165,10 @@ def test_numbers_are_searched_as_well(thalweg, csv, space):
 
 def test_a_best_value_at_the_edge_of_the_space_is_a_warning(thalweg, space):
     space.write_text("learning_rate = {low = 1e-9, high = 1e-8}\nwidth = 4\n", encoding="utf-8")
-    done = thalweg(*QUICK, "--sampler", "grid", "--quiet")
+    words = (*QUICK, "--quiet", "--sampler")
+    few = thalweg(*words, "grid(points=7)", "--trials", 7, "--out", "few")
+    assert (few.code, "widen the range" in few.err) == (0, False)
+    done = thalweg(*words, "grid(points=8)", "--trials", 8)
     assert done.code == 0
     assert "warning: The best learning_rate, 1e-0" in done.err
     assert "widen the range" in done.err
@@ -173,7 +180,7 @@ def test_a_best_value_at_the_edge_of_the_space_is_a_warning(thalweg, space):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("width = {low = 8, high = 8}", "space.toml, line 1: width: Whole(low=8, high=8) is empty"),
+        ("width = {low = 8, high = 8}", "space.toml, line 1: width: {low = 8, high = 8} is empty"),
         ("\nwidth = {low = 64, high = 8}", "space.toml, line 2: width"),
         ("wdth = [8, 16]", "no setting of a table's network; did you mean 'width'?"),
         ("dropout = {low = 0.0, high = 1.5}", "the space's dropout = 1.5: Dropout.rate"),
@@ -190,9 +197,26 @@ def test_a_best_value_at_the_edge_of_the_space_is_a_warning(thalweg, space):
 def test_spaces_that_cannot_be_are_refused_before_anything_is_made(thalweg, space, text, said):
     space.write_text(text, encoding="utf-8")
     done = thalweg(*QUICK)
-    assert done.code in {1, 2}
+    assert done.code == 2
     assert said in done.err
     assert not Path("run").exists()
+
+
+def test_a_space_that_is_not_there_is_refused_like_a_bad_one(thalweg):
+    done = thalweg(*QUICK)
+    assert (done.code, "--space: " in done.err, "space.toml" in done.err) == (2, True, True)
+    assert not Path("run").exists()
+
+
+def test_fewer_trials_than_the_journal_holds_lose_none(thalweg, space):
+    assert thalweg(*QUICK, "--quiet").code == 0
+    before, model = rows("run/trials.csv"), tw.load("run/model.safetensors")
+    done = thalweg(*QUICK, "--trials", 2, "--resume", "--quiet")
+    assert done.code == 0, done.err
+    assert "note: The journal holds 6 trials, more than the 2 asked for" in done.err
+    assert same_but_for_seconds(rows("run/trials.csv"), before)
+    for path, array in tw.load("run/model.safetensors").parameters.items():
+        np.testing.assert_array_equal(model.parameters[path], array)
 
 
 @pytest.mark.parametrize(
@@ -336,5 +360,7 @@ def test_the_time_limit_ends_a_search_with_what_it_has(thalweg, space):
     assert done.code == 0, done.err
     last = json.loads(done.out.splitlines()[-1])
     assert last["stop_reason"] == "time limit"
+    assert "the time is up after" in done.err
+    assert "--out run --resume" in done.err
     assert 0 < last["trials"]["finished"] < 100_000
     assert len(rows("run/trials.csv")) == sum(last["trials"].values())

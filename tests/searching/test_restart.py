@@ -1,5 +1,6 @@
 """A search that was killed goes on: nothing lost, nothing left running, the same proposals."""
 
+import csv
 import json
 import random
 import subprocess
@@ -229,3 +230,36 @@ def test_copies_go_on_from_the_state_of_their_parents_bit_for_bit(tmp_path):
             assert child["history"][name] == parent["history"][name]
         before = reached[copy["number"], copy["epoch"]]["value"]
         assert before > reached[copy["parent"], copy["epoch"]]["value"]
+
+
+def test_a_trial_that_went_on_from_another_tells_of_both(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    found = small(path, scheduler="population_based(every=3)")
+    _, events = read_journal(path)
+    begun = {e["number"]: e["settings"] for e in events if e["event"] == "proposal"}
+    copies = [e for e in events if e["event"] == "copy"]
+    told_of = [
+        {"number": t.number, "parent": c.parent, "epoch": c.epoch, "settings": c.settings}
+        for t in small(path, scheduler="population_based(every=3)").trials
+        for c in t.changes
+    ]
+    keys = ("number", "parent", "epoch", "settings")
+    assert told_of == sorted(
+        ({key: e[key] for key in keys} for e in copies), key=lambda e: (e["number"], e["epoch"])
+    )
+    assert all(trial.began == begun[trial.number] for trial in found.trials)
+    assert any(trial.began != trial.settings for trial in found.trials)
+    found.to_csv(tmp_path / "trials.csv")
+    with (tmp_path / "trials.csv").open(encoding="utf-8", newline="") as file:
+        for row, trial in zip(csv.DictReader(file), found.trials, strict=True):
+            assert row["parent"] == ("" if trial.parent is None else str(trial.parent))
+            assert row["began.width"] == str(trial.began["width"])
+
+
+def test_fewer_trials_than_the_journal_holds_lose_none(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    whole = small(path)
+    again = small(path, trials=5)
+    assert facts(again) == facts(whole)
+    assert again.warnings[0].startswith("The journal holds 12 trials, more than the 5 asked for")
+    assert whole.notes == ()

@@ -15,6 +15,7 @@ from tests.searching.problems import SPACE, facts, moons, network, same_model, s
 import thalweg as tw
 from thalweg.errors import SettingError, ShapeError
 from thalweg.searching.goal import trial_seed
+from thalweg.searching.journal import read_journal
 from thalweg.searching.search import search
 from thalweg.searching.showing.display import SearchDisplay
 from thalweg.searching.trial import FINISHED, STOPPED
@@ -230,7 +231,7 @@ def test_arguments_that_fit_refuses_fail_that_trial():
 
 def test_a_first_generation_that_fails_wholly_ends_the_search():
     space = {"width": [4, 8]}
-    with pytest.raises(SettingError, match="the first 6 trials failed; trial 0 with: update 1"):
+    with pytest.raises(SettingError, match="the first 8 trials failed; trial 0 with: update 1"):
         small(space=space, optimizer=tw.SGD(1e39))
 
     def build(settings):
@@ -335,7 +336,8 @@ def test_wrong_data():
 
 def test_a_best_value_at_the_edge_is_said():
     space = {"optimizer.learning_rate": tw.Range(1e-4, 1e-2, log=True), "width": [4], "seed": 3}
-    found = small(space=space, sampler="grid", trials=5)
+    found = small(space=space, sampler="grid(points=9)", trials=9)
+    assert small(space=space, sampler="grid(points=7)", trials=7).warnings == ()
     assert found.best.settings["optimizer.learning_rate"] == 0.01
     assert len(found.warnings) == 1
     assert "best optimizer.learning_rate, 0.01, lies at the highest end" in found.warnings[0]
@@ -469,3 +471,31 @@ def test_an_executor_of_processes_gives_the_same():
     assert facts(found) == facts(here)
     assert same_model(found.model, here.model)
     assert math.isfinite(found.best.value)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "scheduler", "population"),
+    [("random", None, 16), ("tpe", None, 4), ("tpe", "asha", 4), ("tpe", "hyperband", 16)],
+)
+def test_samplers_that_learn_are_asked_for_few_trials_at_once(
+    tmp_path, sampler, scheduler, population
+):
+    path = tmp_path / "journal.jsonl"
+    small(path, sampler=sampler, scheduler=scheduler, population=None, trials=2, epochs=1)
+    assert read_journal(path)[0]["population"] == population
+
+
+def test_trials_that_wait_were_tried_too():
+    class Last(SearchDisplay):
+        def update(self, state):
+            self.state = state
+            if state.tried >= 3:
+                raise KeyboardInterrupt
+
+        def finish(self, state, reason):
+            self.state = state
+
+    display = Last()
+    with pytest.raises(KeyboardInterrupt):
+        small(scheduler="asha", progress=display)
+    assert display.state.tried >= 3 > display.state.done

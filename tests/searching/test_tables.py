@@ -107,7 +107,7 @@ TRIALS = [
     Trial(7, {"learning_rate": 0.0123456, "activation": None}, 0.25, 12, 0.5, "finished", "epochs"),
     Trial(3, {"learning_rate": 0.1, "activation": "relu"}, 0.5, 3, 0.1, "stopped", "scheduler"),
 ]
-STATE = SearchState(TRIALS, 20, 100, 2, 5, 1, 3.25, 6.0, 24.0)
+STATE = SearchState(TRIALS, 20, 100, 2, 5, 1, 3.25, 6.0, 24.0, 23)
 
 
 def drawn(width, height, state=STATE):
@@ -154,7 +154,7 @@ def test_logs_get_about_ten_lines_and_settings_where_they_are_new():
     lines = stream.getvalue().splitlines()
     assert 10 <= len(lines) <= 13
     assert sum("learning_rate 0.01235, activation none" in line for line in lines) == 1
-    assert lines[-1].startswith("tried 20 networks in 6.0 s, 5 stopped early, 1 failed")
+    assert lines[-1].startswith("tried 23 networks in 6.0 s, 5 stopped early, 1 failed")
 
 
 def test_a_terminal_is_drawn_to_and_left_as_it_was():

@@ -458,3 +458,14 @@ def test_functions_that_changed_between_two_calls_are_traced_again(backend, kind
 
 def no_folds(options):
     return {name: value for name, value in options.items() if name != "folds"}
+
+
+def test_a_metric_that_gives_no_number_is_refused_by_name():
+    def apart(y, predicted):
+        return y - predicted
+
+    x = np.linspace(-1, 1, 30)[:, None]
+    with pytest.raises(SettingError, match="metric apart must give one number, got ndarray"):
+        tw.cross_validate(
+            tw.Linear(1), x, x[:, 0], folds=3, epochs=1, metrics=[apart], progress=False
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from thalweg.cli import options
-from thalweg.cli.console import Output, say, tell, tell_notes
+from thalweg.cli.console import Output, say, say_report, tell, tell_notes
 from thalweg.cli.predict import cells, write_csv
 from thalweg.cli.train import default_target, holds_images, parse_kinds, table_settings
 from thalweg.errors import FileError, SettingError
@@ -118,7 +119,8 @@ def cross_validate(
         raise SettingError("cross-validate is for tables; train images with thalweg train")
     _check_out(out, file)
     found = _run(file, context.params)
-    tell_notes(found.notes, warnings_only=True)
+    if json or quiet:
+        tell_notes(found.notes, warnings_only=True)
     _show(found, json=json, quiet=quiet)
     if out is not None:
         write_csv(out, *_predictions(found))
@@ -191,6 +193,8 @@ def _show(found: TableCrossValidation, *, json: bool, quiet: bool) -> None:
 
         write_json_line(cast("TextIO", Output()), _summary(found))
     elif not quiet:
+        say_report(dataclasses.replace(found.schema, notes=found.notes).report())
+        say()
         say(f"{len(found.table):,} rows, target {found.target} ({found.task})\n\n{found.summary()}")
 
 

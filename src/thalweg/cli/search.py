@@ -15,7 +15,7 @@ from thalweg.cli.folders import MODEL, check_former, claimed
 from thalweg.cli.talk import Talk
 from thalweg.cli.train import holds_images, parse_patience, place_of, prepared_table
 from thalweg.data.table import plural
-from thalweg.errors import SettingError
+from thalweg.errors import FileError, SettingError
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -90,7 +90,10 @@ def _search(file: str, given: dict[str, Any]) -> None:
     resume = given["resume"]
     place = place_of(file, given["out"], resume=resume)
     path = _space_file(given["space"], place / SPACE, resume=resume)
-    chosen = None if path is None else read_space(path)
+    try:
+        chosen = None if path is None else read_space(path)
+    except FileError as error:
+        raise SettingError(f"--space: {error}") from error
     if chosen is not None:
         check_table_space(chosen, settings)
     talk = Talk(json=given["json"], quiet=given["quiet"])
@@ -211,12 +214,14 @@ def _tell_plan(
 
 def _tell_results(talk: Talk, run: TableSearchRun, file: str, place: Path) -> None:
     """The best network, its results, warnings, and where everything is."""
+    notes = run.found.notes
     for warning in run.found.warnings:
-        tell("warning", warning)
-    if run.found.reason == "interrupted":
+        tell("note" if warning in notes else "warning", warning)
+    ended = {"interrupted": "interrupted", "time limit": "the time is up"}.get(run.found.reason)
+    if ended is not None:
         tell(
             "note",
-            f"interrupted after {plural(len(run.found.ranking), 'network')}; what was found is "
+            f"{ended} after {plural(run.found.tried, 'network')}; what was found is "
             f"kept. To go on, repeat the command with --out {place} --resume",
         )
     if talk.json:
@@ -233,7 +238,7 @@ def _say_results(run: TableSearchRun, file: str, place: Path) -> None:
 
     best = run.best
     metric = run.metric.replace("_", " ")
-    say(f"\nBest of {plural(len(run.found.ranking), 'network')}: trial {best.number}")
+    say(f"\nBest of {plural(run.found.tried, 'network')}: trial {best.number}")
     say_entry("value", f"{metric} {best.value:.4g}, after {plural(best.epochs, 'epoch')}")
     say_entry("settings", settings_text(best.settings, list(best.settings)))
     say(f"\n{run.report()}\n")
@@ -257,6 +262,7 @@ def _summary(run: TableSearchRun, place: Path) -> dict[str, object]:
         "stop_reason": found.reason,
         "metric": found.metric,
         "best": trial_values(run.best),
+        "tried": found.tried,
         "trials": {state: states.count(state) for state in dict.fromkeys(states)},
         "seconds": round(found.seconds, 3),
         "networks_per_second": round(found.networks_per_second, 4),

@@ -32,7 +32,10 @@ SpaceFile = Annotated[
     ),
 ]
 Trials = Annotated[
-    int, typer.Option("--trials", metavar="N", help="Networks to try, with those of the journal.")
+    int,
+    typer.Option(
+        "--trials", metavar="N", help="Networks to try in all; those of the journal count."
+    ),
 ]
 Sampler = Annotated[
     str,
@@ -49,7 +52,9 @@ Scheduler = Annotated[
 Metric = Annotated[
     str,
     typer.Option(
-        "--metric", metavar="NAME", help="What decides: validation_loss or validation_accuracy."
+        "--metric",
+        metavar="NAME",
+        help="What decides: validation_loss, validation_accuracy or train_loss.",
     ),
 ]
 Epochs = Annotated[
@@ -72,7 +77,8 @@ Population = Annotated[
     typer.Option(
         "--population",
         metavar="K",
-        help="Networks that are proposed together; results depend on it.",
+        help="Networks that are proposed together; results depend on it. By default 16; 4 with tpe "
+        "or gaussian_process, which learn from networks that have ended, from the ninth on.",
     ),
 ]
 Threads = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -122,9 +123,18 @@ class Model:
 
         Returns:
             Classification: labels (N,), of the type they had in training; regression: (N,), or
-            (N, outputs) where the target had several columns, in the target's own unit.
+            (N, outputs) where the target had several columns, in the target's own unit. Where the
+            outputs are NaN a warning says that the labels mean nothing.
         """
-        return self.decide(self._predicted(x, resize))
+        predicted = self._predicted(x, resize)
+        if self.classes is not None and np.isnan(predicted).any():
+            rows = int(np.isnan(predicted).reshape(len(predicted), -1).any(axis=1).sum())
+            warnings.warn(
+                f"the outputs for {rows} of {len(predicted)} rows are NaN, so their labels mean "
+                "nothing; the network's weights are too large for these rows",
+                stacklevel=2,
+            )
+        return self.decide(predicted)
 
     def predict_proba(self, x: Any, *, resize: bool = False) -> Array:
         """The probability of each class, (N, K), in the order of ``classes``; rows sum to 1.

@@ -7,9 +7,10 @@ from typing import Any
 
 from thalweg.errors import SettingError
 from thalweg.searching.spaces.choices import Choice, Fixed
+from thalweg.searching.spaces.entries import unknown_name
 from thalweg.searching.spaces.space import Space
 from thalweg.searching.spaces.values import value_text
-from thalweg.tabular.searching import check_searched, with_searched
+from thalweg.tabular.searching import check_searched, searched_names, with_searched
 from thalweg.tabular.settings import TableSettings
 
 
@@ -30,6 +31,10 @@ def check_table_space(space: Space, settings: TableSettings) -> None:
         ...
     thalweg.errors.SettingError: the space's dropout = 1.5: Dropout.rate = 1.5 is outside [0, 1)
     """
+    for name in space.names:
+        if name.partition(".")[0] not in (*searched_names(), "members", "ensemble"):
+            said = ", which is no setting of a table's network"
+            raise SettingError(unknown_name(name, searched_names(), "the space names", said))
     check_searched(space.names, space.varying)
     fixed = {
         name: domain.value

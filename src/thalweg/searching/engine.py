@@ -22,6 +22,9 @@ from thalweg.training.stopping import as_stopping
 _PAUSED = 4
 """Populations of paused trials whose states are kept; others are trained again if they go on."""
 
+_ENOUGH = 8
+"""Trials that fail, at least, before a search is ended for it."""
+
 
 class TimeUp(Exception):  # noqa: N818  # no error: it ends a wave
     """The time of a search is over."""
@@ -195,12 +198,12 @@ class Engine:
             self._members[record.number] = member
 
     def _check_first(self) -> None:
-        """End a search whose first generation failed wholly.
+        """End a search whose first generation, of 8 trials at least, failed wholly.
 
         Raises:
             SettingError: with the first trial's reason.
         """
-        count = min(self.goal.population, self.goal.trials)
+        count = min(max(self.goal.population, _ENOUGH), self.goal.trials)
         first = self.records[:count]
         if len(first) < count or any(record.state != FAILED for record in first):
             return

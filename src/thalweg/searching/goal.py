@@ -17,7 +17,7 @@ from thalweg.searching.trial import Record
 from thalweg.training.arguments import Arguments
 
 _TRIAL = 7
-_FREE = (GridSampler, RandomSampler, QuasiRandomSampler)
+FREE = (GridSampler, RandomSampler, QuasiRandomSampler)
 """Samplers that learn nothing from trials, so that they may be asked ahead."""
 
 
@@ -66,7 +66,7 @@ class Goal:
             exhausted: the sampler has no more.
         """
         left = 0 if exhausted else max(self.trials - len(records), 0)
-        ahead = isinstance(self.sampler, _FREE)
+        ahead = isinstance(self.sampler, FREE)
         candidates = [record.candidate() for record in records]
         return Standing(candidates, self.epochs, self.population, left, self.seed, ahead)
 
@@ -120,4 +120,4 @@ def trial_seed(seed: int, number: int) -> int:
     return int(key_from_seed(seed, _TRIAL, number)[0])
 
 
-__all__ = ["Goal", "trial_seed"]
+__all__ = ["FREE", "Goal", "trial_seed"]

@@ -54,6 +54,11 @@ class Memory:
                 ) from error
 
     @property
+    def proposed(self) -> int:
+        """How many trials were proposed, as far as the journal knows."""
+        return max(self._proposals, default=-1) + 1
+
+    @property
     def ended(self) -> int:
         """How many trials have ended, as far as the journal knows."""
         last = {number for (number, _), held in self._outcomes.items() if held.state != OPEN}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,10 @@ from thalweg.storage.atomic import write_atomically
 from thalweg.training.result import TrainedRun
 
 _FORMULAS = frozenset("=+-@\t\r")
+_ENOUGH = 8
+"""Trials with a value before the end of a range means anything."""
+_MANY = 4
+"""Values of a range before its end means anything."""
 
 
 @dataclass(eq=False, repr=False)
@@ -32,6 +36,7 @@ class SearchRun(Plotted):
             ``interrupted``.
         seconds: of this run.
         trained: networks that this run trained; those of a journal are not among them.
+        notes: what differs from what was asked for, in sentences.
     """
 
     trials: tuple[Trial, ...]
@@ -43,6 +48,7 @@ class SearchRun(Plotted):
     trained: int
     _train: Callable[[], TrainedRun | None]
     _number: int | None = None
+    notes: tuple[str, ...] = ()
     _run: TrainedRun | None = field(default=None, init=False)
 
     @property
@@ -87,6 +93,11 @@ class SearchRun(Plotted):
         return ranking(self.trials, self.maximise)
 
     @property
+    def tried(self) -> int:
+        """Networks that were trained for at least an epoch, those of the journal with them."""
+        return sum(trial.epochs > 0 for trial in self.trials)
+
+    @property
     def networks_per_second(self) -> float:
         """Networks that this run trained in a second, compiling and proposing included."""
         return self.trained / self.seconds if self.seconds else 0.0
@@ -94,7 +105,7 @@ class SearchRun(Plotted):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What should be known about the result, in sentences."""
-        return (*self._failures(), *self._edges())
+        return (*self.notes, *self._failures(), *self._edges())
 
     def _failures(self) -> list[str]:
         failed = [trial for trial in self.trials if trial.state == FAILED]
@@ -111,10 +122,12 @@ class SearchRun(Plotted):
         ]
 
     def _edges(self) -> list[str]:
-        if self._number is None:
+        if self._number is None or len(self.ranking) < _ENOUGH:
             return []
         found: list[str] = []
         for name, end in self.space.edges(self.best.settings).items():
+            if (self.space[name].count or _MANY) < _MANY:
+                continue
             value = value_text(self.best.settings[name])
             further = "lower" if end == "lowest" else "higher"
             found.append(
@@ -126,6 +139,9 @@ class SearchRun(Plotted):
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write all trials as a CSV file: number, state, value, epochs, seconds, then settings.
 
+        Where trials went on from others, ``parent`` and ``parent_epoch`` of the last time and the
+        settings ``began.NAME`` follow.
+
         Raises:
             FileError: the file cannot be written.
         """
@@ -136,9 +152,11 @@ class SearchRun(Plotted):
         writer = csv.writer(text, lineterminator="\n")
         names = self.space.names
         head = ("number", "state", self.metric, "epochs", "seconds", "seed", "reason")
-        writer.writerow([*head, *names])
+        lineage = any(trial.changes for trial in self.trials)
+        origin = ("parent", "parent_epoch", *(f"began.{name}" for name in names))
+        writer.writerow([*head, *names, *(origin if lineage else ())])
         for trial in self.trials:
-            cells = [_cell(trial.settings[n]) if n in trial.settings else "" for n in names]
+            cells = _cells(trial.settings, names) + (_origin(trial, names) if lineage else [])
             value = "" if trial.value is None else repr(trial.value)
             told = (trial.epochs, f"{trial.seconds:.3f}", trial.seed, _safe(trial.reason))
             writer.writerow([trial.number, trial.state, value, *told, *cells])
@@ -156,6 +174,16 @@ def ranking(trials: tuple[Trial, ...] | list[Trial], maximise: bool) -> tuple[Tr
     sign = -1.0 if maximise else 1.0
     judged = [(sign * item.value, item.number, item) for item in trials if item.value is not None]
     return tuple(trial for _, _, trial in sorted(judged, key=lambda entry: entry[:2]))
+
+
+def _cells(settings: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    return [_cell(settings[name]) if name in settings else "" for name in names]
+
+
+def _origin(trial: Trial, names: Sequence[str]) -> list[str]:
+    last = trial.changes[-1:]
+    parent = [str(last[0].parent), str(last[0].epoch)] if last else ["", ""]
+    return parent + _cells(trial.began, names)
 
 
 def _cell(value: Any) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,12 +22,12 @@ from thalweg.nn.layer import Layer
 from thalweg.searching.assembling import Assembly, check_space
 from thalweg.searching.data import digest_of, one_split
 from thalweg.searching.engine import Engine
-from thalweg.searching.goal import Goal
+from thalweg.searching.goal import FREE, Goal
 from thalweg.searching.journal import Journal
 from thalweg.searching.memory import Memory
 from thalweg.searching.result import SearchRun
 from thalweg.searching.samplers import Sampler, as_sampler
-from thalweg.searching.schedulers import Scheduler, as_scheduler
+from thalweg.searching.schedulers import Asha, EveryTrial, Scheduler, as_scheduler
 from thalweg.searching.showing.display import SearchDisplay, SearchState
 from thalweg.searching.spaces.space import Space
 from thalweg.searching.trial import FAILED, STOPPED, Record, Trial
@@ -37,7 +38,7 @@ from thalweg.training.result import TrainedRun
 
 _METRICS = ("validation_loss", "validation_accuracy", "train_loss")
 _SHORT = {"loss": "validation_loss", "accuracy": "validation_accuracy"}
-_POPULATION = 16
+_POPULATION, _LEARNING = 16, 4
 _SHOWN = 5
 
 
@@ -80,7 +81,8 @@ def search(
             ``network.2.rate``) are put there; all names are given to ``build`` as well.
         x: inputs, as for ``fit``.
         y: targets, as for ``fit``.
-        trials: how many to propose in all; those of the journal count.
+        trials: how many to propose in all; those of the journal count, and where it holds more,
+            all of them are kept.
         sampler: ``grid``, ``random``, ``quasi_random``, ``tpe``, ``gaussian_process``, or one with
             settings of its own.
         scheduler: None trains every trial to its end; ``successive_halving``, ``hyperband``,
@@ -91,8 +93,9 @@ def search(
         maximise: whether larger is better; None: for accuracy.
         validation: a share of the rows, split off once for all trials, or your own, as for ``fit``.
         epochs: of a trial, at most.
-        population: trials of a generation, by default 16: as many are proposed knowing the same
-            trials.
+        population: trials of a generation: as many are proposed knowing the same trials. By
+            default 16; 4 where the sampler learns (``tpe``, ``gaussian_process``) and the scheduler
+            is None or ``asha``.
         time_limit: seconds after which the search ends with what it has.
         journal: a file that keeps the search, so that the same call goes on after any interruption.
         resume: whether a journal that is there is gone on with; False refuses it.
@@ -133,10 +136,23 @@ def search(
     workers = _workers(threads, executor)
     opened = _opened(journal, resume, goal, options)
     try:
-        return _run(goal, workers, Memory(goal.space, opened), _display(progress, goal), kept)
+        memory = Memory(goal.space, opened)
+        asked, goal = goal, replace(goal, trials=max(goal.trials, memory.proposed))
+        found = _run(goal, workers, memory, _display(progress, goal), kept)
+        found.notes = _notes(asked.trials, goal.trials)
+        return found
     finally:
         if opened is not None:
             opened.close()
+
+
+def _notes(asked: int, total: int) -> tuple[str, ...]:
+    """What is said where the journal holds more trials than are asked for."""
+    if total <= asked:
+        return ()
+    return (
+        f"The journal holds {total:,} trials, more than the {asked:,} asked for; all are kept.",
+    )
 
 
 def _goal(build: Any, space: Any, x: Any, y: Any, options: dict[str, Any], **given: Any) -> Goal:
@@ -144,8 +160,6 @@ def _goal(build: Any, space: Any, x: Any, y: Any, options: dict[str, Any], **giv
     for name in ("trials", "epochs"):
         whole_number(name, given[name], 1)
     whole_number("seed", given["seed"], 0)
-    population = given["population"]
-    whole_number("population", _POPULATION if population is None else population, 1)
     limit = given["time_limit"]
     if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):
         raise SettingError(f"time_limit must be a number of seconds above 0, got {limit!r}")
@@ -157,9 +171,14 @@ def _goal(build: Any, space: Any, x: Any, y: Any, options: dict[str, Any], **giv
     scheduler.check(given["epochs"])
     maximise = metric.endswith("accuracy") if given["maximise"] is None else given["maximise"]
     weights = options.get("sample_weight")
+    sampler = as_sampler(given["sampler"])
+    population = given["population"]
+    if population is None:
+        population = _usual_population(sampler, scheduler)
+    whole_number("population", population, 1)
     return Goal(
         entries,
-        as_sampler(given["sampler"]),
+        sampler,
         scheduler,
         Assembly(build, {**options, "epochs": given["epochs"]}),
         one_split(x, y, given["validation"], weights, given["seed"]),
@@ -167,10 +186,16 @@ def _goal(build: Any, space: Any, x: Any, y: Any, options: dict[str, Any], **giv
         bool(maximise),
         given["epochs"],
         given["trials"],
-        _POPULATION if population is None else population,
+        population,
         given["seed"],
         limit,
     )
+
+
+def _usual_population(sampler: Sampler, scheduler: Scheduler) -> int:
+    """Few where the sampler learns, unless the scheduler compares a population with itself."""
+    learns = not isinstance(sampler, FREE)
+    return _LEARNING if learns and isinstance(scheduler, (EveryTrial, Asha)) else _POPULATION
 
 
 def _metric(name: Any, validation: Any) -> str:
@@ -336,6 +361,7 @@ class _Told:
             sum(record.state == STOPPED for record in ended),
             sum(record.state == FAILED for record in ended),
             engine.trained / seconds if seconds else 0.0, seconds, max(left, 0.0),
+            sum(record.epochs > 0 for record in records),
         )  # fmt: skip
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from thalweg.graph import Array
 from thalweg.searching.schedulers.scheduler import Candidate, Copy
 from thalweg.training.history import History
@@ -16,6 +18,21 @@ FINISHED, STOPPED, FAILED, OPEN = "finished", "stopped", "failed", "open"
 """States: trained to its end, dropped by the scheduler, without a finite value, still to train."""
 
 Rows = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A trial went on from another one's state, in population-based training.
+
+    Attributes:
+        epoch: after which.
+        parent: the other one's number.
+        settings: with which it went on.
+    """
+
+    epoch: int
+    parent: int
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,6 +52,9 @@ class Trial:
         reason: why it ended: ``epochs``, ``early stopping``, ``scheduler``, or what failed.
         seed: of its weights and shuffling.
         history: numbers by epoch.
+        began: the settings that it began with; others than ``settings`` only after changes.
+        changes: in population-based training from which trials it went on, in order.
+        rungs: the metric after each epoch at which the scheduler looked.
     """
 
     number: int
@@ -46,6 +66,19 @@ class Trial:
     reason: str = ""
     seed: int = 0
     history: History = field(default_factory=History, compare=False, repr=False)
+    began: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    changes: tuple[Change, ...] = ()
+    rungs: Mapping[int, float] = field(default_factory=dict[int, float], repr=False)
+
+    def __post_init__(self) -> None:
+        """Where nothing changed, it began with the settings that it has."""
+        if not self.changes:
+            object.__setattr__(self, "began", self.settings)
+
+    @property
+    def parent(self) -> int | None:
+        """The number of the trial that it went on from last, None where it never did."""
+        return self.changes[-1].parent if self.changes else None
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -97,6 +130,7 @@ class Record:
         seconds: spent on it.
         copies: from which trials it went on, with the settings that it had from there.
         first: the settings that it began with, where it went on from others.
+        rungs: the metric by epoch.
     """
 
     number: int
@@ -113,6 +147,7 @@ class Record:
         default_factory=list[tuple[Copy, dict[str, Any]]]
     )
     first: dict[str, Any] | None = None
+    rungs: dict[int, float] = field(default_factory=dict[int, float])
 
     @property
     def ended(self) -> bool:
@@ -141,6 +176,7 @@ class Record:
         self.state, self.reason, self.value = outcome.state, outcome.reason, outcome.value
         if outcome.value is not None:
             self.scores[outcome.until] = sign * outcome.value
+            self.rungs[outcome.until] = outcome.value
 
     def take_over(self, copy: Copy, parent: Record, settings: dict[str, Any]) -> None:
         """Go on from another trial's state after an epoch."""
@@ -149,14 +185,23 @@ class Record:
         self.settings = settings
         self.rows = [dict(row) for row in parent.rows[: copy.epoch]]
         self.scores = {epoch: s for epoch, s in parent.scores.items() if epoch <= copy.epoch}
+        self.rungs = {epoch: v for epoch, v in parent.rungs.items() if epoch <= copy.epoch}
         self.state, self.reason, self.value = OPEN, "", parent.value
 
     def trial(self) -> Trial:
         """For people."""
+        first = self.settings if self.first is None else self.first
+        changes = (Change(copy.epoch, copy.parent, _bare(s)) for copy, s in self.copies)
         return Trial(
-            self.number, dict(self.settings), self.value, self.epochs, self.seconds, self.state,
-            self.reason, self.seed, History(self.rows),
+            self.number, _bare(self.settings), self.value, self.epochs, self.seconds, self.state,
+            self.reason, self.seed, History(self.rows), _bare(first), tuple(changes),
+            dict(self.rungs),
         )  # fmt: skip
+
+
+def _bare(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with NumPy's numbers as Python's."""
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in settings.items()}
 
 
 def best_epoch(rows: Sequence[Mapping[str, float]], stopping: EarlyStopping | None) -> int:
@@ -203,6 +248,6 @@ def rows_of(held: Mapping[str, Sequence[float] | Array]) -> Rows:
 
 
 __all__ = [
-    "FAILED", "FINISHED", "OPEN", "STOPPED", "Outcome", "Record", "Trial",
+    "FAILED", "FINISHED", "OPEN", "STOPPED", "Change", "Outcome", "Record", "Trial",
     "best_epoch", "columns", "measured", "rows_of",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.data.encoding import TableEncoder
+from thalweg.data.inference import Schema
 from thalweg.data.relations import Task
 from thalweg.data.splits import Split, split_rows
 from thalweg.data.table import Note, Table
@@ -43,6 +44,7 @@ class TableCrossValidation(CrossValidation):
         task: ``classification`` or ``regression``.
         truth: the targets of the rows: labels, or numbers.
         notes: all that was decided or met, from reading the file on.
+        schema: what the columns are.
     """
 
     table: Table
@@ -50,6 +52,7 @@ class TableCrossValidation(CrossValidation):
     task: Task
     truth: NDArray[Any]
     notes: tuple[Note, ...]
+    schema: Schema
 
 
 def cross_validate_table(
@@ -108,6 +111,8 @@ def cross_validate_table(
     _check_alone(settings)
     settings.check()
     table = open_table(source)
+    if groups == target:
+        raise SettingError(f"groups = {groups!r} is the target; name a column such as a patient")
     cells = None if groups is None else table.column(groups)
     left_out = [*drop, groups] if groups is not None and groups not in drop else drop
     whole = prepare_table(
@@ -125,7 +130,7 @@ def cross_validate_table(
     found = work.whole(len(whole.table), settings.seed, _classes(whole))
     return TableCrossValidation(
         **vars(found), table=whole.table, target=target, task=whole.task, truth=_labels(whole),
-        notes=(*whole.notes, *dict.fromkeys(work.notes)),
+        notes=(*whole.notes, *dict.fromkeys(work.notes)), schema=whole.schema,
     )  # fmt: skip
 
 

@@ -160,7 +160,7 @@ def _told(fold: Fold, place: int, why: Failure | str) -> str:
     verb = "are" if isinstance(why, str) else "is"
     return (
         f"network {place} (repeat {fold.repeat}, fold {fold.fold}): {epoch} {verb} not finite; "
-        f"print(….failures[{place}]) says more"
+        f"failures[{place}] says more"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thalweg.descriptions import structure_of
+from thalweg.errors import SettingError
 from thalweg.graph import Array, constant
 from thalweg.model.forward import Forward, Ready, native_forward
 from thalweg.model.model import Model
@@ -99,7 +100,7 @@ class Examiner:
             if name in self._wanted.known:
                 found[name] = self._wanted.known[name](judged)
             elif name in self._wanted.own:
-                found[name] = float(self._wanted.own[name](rows.y, decided))
+                found[name] = _number(name, self._wanted.own[name](rows.y, decided))
             else:
                 found[name] = _loss(model, outputs, rows)
         return found
@@ -110,6 +111,19 @@ class Examiner:
         if self._backend == "native":
             return native_forward(model.network, ready)
         return Forward(model.network, ready=ready)
+
+
+def _number(name: str, value: Any) -> float:
+    """What a metric of the user's own gives.
+
+    Raises:
+        SettingError: no number.
+    """
+    if np.ndim(value) == 0 and isinstance(value, (int, float, np.number, np.ndarray)):
+        return float(value)
+    raise SettingError(
+        f"metric {name} must give one number, got {type(value).__name__} {value!r:.60}"
+    )
 
 
 def predictions_of(model: Model, predicted: Array) -> Array:

@@ -12,6 +12,9 @@ MadeT = TypeVar("MadeT")
 _RECENT = 16
 """Things that take memory which are kept at most."""
 
+_ONCE, _FREE = 512, 16
+"""Traces and programs that are kept at most, and pieces of memory that nobody uses."""
+
 _LASTING, _MOST = 8, 128
 """Shapes of networks whose programs outlive a call, and what is kept of each at most."""
 
@@ -29,6 +32,7 @@ class Programs:
         self._making: dict[Hashable, threading.Lock] = {}
         self._recent: dict[Hashable, tuple[Any, tuple[Any, ...]]] = {}
         self._made: dict[Hashable, tuple[Any, tuple[Any, ...]]] = {}
+        self._free: list[tuple[Hashable, Any]] = []
 
     def apart(self) -> Programs:
         """Others that share traces and machine code with these, and keep data of their own."""
@@ -50,13 +54,19 @@ class Programs:
             kept: objects that must live as long.
         """
         with self._lock:
-            found = self._made.get(key)
+            found = self._made.pop(key, None)
             if found is not None:
+                self._made[key] = found
                 return cast("MadeT", found[0])
         with self._alone(key):
-            found = self._made.get(key)
+            with self._lock:
+                found = self._made.get(key)
             if found is None:
-                found = self._made[key] = (make(), kept)
+                found = (make(), kept)
+                with self._lock:
+                    while len(self._made) >= _ONCE:
+                        del self._made[next(iter(self._made))]
+                    self._made[key] = found
             return cast("MadeT", found[0])
 
     @contextmanager
@@ -97,19 +107,21 @@ class Programs:
         """Let go of what takes memory; programs stay."""
         with self._lock:
             self._recent.clear()
+            self._free.clear()
 
     def take(self, key: Hashable, make: Callable[[], MadeT]) -> MadeT:
         """A thing that nobody else uses now; :meth:`give` it back."""
         with self._lock:
-            free = self._made.setdefault(("free", key), ([], ()))[0]
-            if free:
-                return cast("MadeT", free.pop())
+            for place in range(len(self._free) - 1, -1, -1):
+                if self._free[place][0] == key:
+                    return cast("MadeT", self._free.pop(place)[1])
         return make()
 
     def give(self, key: Hashable, thing: Any) -> None:
-        """Give a thing back that :meth:`take` gave."""
+        """Give a thing back that :meth:`take` gave; the latest few are kept."""
         with self._lock:
-            self._made.setdefault(("free", key), ([], ()))[0].append(thing)
+            self._free.append((key, thing))
+            del self._free[:-_FREE]
 
 
 _kept: dict[Hashable, Programs] = {}

@@ -178,3 +178,19 @@ def test_choices_are_axes_of_their_own_for_the_process():
     np.testing.assert_allclose(got[0], [1, 0.5, got[0, 2], 0, half, 0, 0.5])
     np.testing.assert_allclose(got[1], [0, 0, got[1, 2], half, 0, 0, 1 / 12])
     assert np.linalg.norm(got[0, 3:6] - got[1, 3:6]) == pytest.approx(1)
+
+
+def test_no_batch_of_the_process_holds_near_copies():
+    space = tw.Space({"a": tw.Range(0.0, 1.0)})
+    known = [Known(n, {"a": n / 8}, (n / 8 - 0.4) ** 2) for n in range(9)]
+    batch = [one["a"] for one in tw.GaussianProcessSampler().propose(space, 0, 9, 4, known)]
+    assert np.diff(sorted(batch)).min() >= 0.05
+
+
+@pytest.mark.parametrize("sampler", [tw.TPESampler(), tw.GaussianProcessSampler()])
+def test_samplers_learn_from_eight_trials_on(sampler):
+    space = tw.Space({"a": tw.Range(0.0, 1.0)})
+    known = [Known(n, {"a": (n + 0.5) / 8}, float(n)) for n in range(8)]
+    plain = tw.QuasiRandomSampler().propose(space, 0, 7, 1)
+    assert sampler.propose(space, 0, 7, 1, known[:7]) == plain
+    assert sampler.propose(space, 0, 8, 1, known)[0]["a"] < 0.4

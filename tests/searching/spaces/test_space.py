@@ -200,3 +200,13 @@ def test_settings_of_another_space_are_refused(plain, said):
     with pytest.raises(SettingError) as caught:
         tw.Space(CONDITIONAL).read_settings(plain)
     assert said in str(caught.value)
+
+
+def test_at_most_ten_names_are_offered_the_nearest_first():
+    names = [f"name{number}" for number in range(30)]
+    with pytest.raises(SettingError) as error:
+        tw.Space({"name7x": [1, 2]}).check_names(names)
+    said = str(error.value).partition("known: ")[2]
+    assert said.startswith("name7, ")
+    assert said.endswith(", … (30 in all)")
+    assert said.count("name") == 10

@@ -182,3 +182,27 @@ def test_where_none_is_finite_there_is_no_best():
     assert sorted(found.failures) == [0, 1]
     with pytest.raises(DataError, match=r"none of the 2 networks has a finite train_loss"):
         found.best()
+
+
+def test_an_ensemble_of_more_than_have_a_score_is_refused():
+    line = {"y": Y.astype(float), "net": tw.Linear(1)}
+    many = fit(optimizer=tw.SGD(np.array([0.01, 1e30, 0.02])), **line)
+    assert list(many.failures) == [1]
+    assert len(many.ensemble(2).network.members) == 2
+    with pytest.raises(SettingError, match=r"but 2 of the 3 .*\.failures of 1"):
+        many.ensemble(3)
+    with pytest.raises(DataError, match="no network has a finite score"):
+        fit(optimizer=tw.SGD(np.array([1e30, 1e31, 1e32])), **line).ensemble()
+
+
+def test_labels_from_outputs_that_are_nan_come_with_a_warning(many):
+    for path in many.models[1].parameters:
+        many.models[1].parameters[path][...] = np.nan
+    with pytest.warns(UserWarning, match="outputs of members 1 are NaN"):
+        assert many.predict(X).shape == (3, 60)
+    with pytest.warns(UserWarning, match="outputs for 60 of 60 rows are NaN"):
+        many.models[1].predict(X)
+
+
+def test_settings_of_a_member_are_plain_numbers(many):
+    assert type(many[2].settings["optimizer.learning_rate"]) is float

@@ -8,6 +8,8 @@ from tests.training.problems import blobs
 
 import thalweg as tw
 from thalweg.errors import DataError, SettingError, ShapeError
+from thalweg.training.arguments import Arguments
+from thalweg.training.population.varying import Varying
 
 X, Y = blobs(rows=60)
 THREE = np.array([0.1, 0.2, 0.3])
@@ -175,3 +177,13 @@ def test_each_network_looks_at_the_validation_rows_itself():
     nets = [tw.Sequential(tw.Impute(), tw.Linear(3)), tw.Linear(3)]
     with pytest.raises(DataError, match=r"member 1: validation x holds nan in row 2, column 1"):
         fit(tw.PerMember(nets), members=2, threads=1, validation=(lacking, Y[:9]))
+
+
+def test_a_list_of_shares_is_one_for_each_member():
+    given = Arguments(tw.Linear(1), None, None, validation=[0.1, 0.2])
+    assert [Varying(given, 2).of(k).validation for k in range(2)] == [0.1, 0.2]
+
+
+def test_no_values_are_refused():
+    with pytest.raises(SettingError, match="PerMember has no value"):
+        tw.PerMember([])

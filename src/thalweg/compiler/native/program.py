@@ -18,6 +18,9 @@ from thalweg.compiler.passes.windows import without_windows
 from thalweg.errors import ShapeError
 from thalweg.graph import Array, Graph, TensorType, type_of
 
+_KEPT_BYTES = 2**22
+"""Memory for intermediate results that a program keeps from call to call."""
+
 
 class Facts(NamedTuple):
     """What is known of a program besides its code.
@@ -92,7 +95,8 @@ class NativeProgram:
         arena = self._free_arena()
         notes = np.zeros(16, np.int32)
         self._main(table.ctypes.data, arena.ctypes.data, notes.ctypes.data)
-        self._arenas.append(arena)
+        if arena.nbytes <= _KEPT_BYTES:
+            self._arenas.append(arena)
         if notes[0]:
             Interpreter(self.graph).run(inputs)
             raise ShapeError("an index was outside its axis")

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 
 _SPREADS = (0.01, 0.03, 0.1)
 """How far candidates lie from the best trials, as parts of each axis."""
+_APART = 0.05
+"""How far trials of one batch lie apart, as a part of some axis."""
 _BEST = 5
 _NEAR_BEST = 32
 
@@ -35,7 +37,8 @@ class GaussianProcessSampler(Sampler):
 
     The process has a Matérn kernel (ν = 5/2) with a length for each name, and noise; b is the
     lowest mean at a trial. Of a batch, each proposal is then taken to have given its mean (the
-    kriging believer), so that the next one looks elsewhere. Choices are axes of their own, one a
+    kriging believer), so that the next one looks elsewhere, at least a twentieth of some axis away
+    while there is such a place. Choices are axes of their own, one a
     value. Values above the median are compressed by a logarithm, so that trials that went wrong do
     not hide differences between good ones. Before there are ``startup`` trials, points are
     quasi-random.
@@ -57,7 +60,7 @@ class GaussianProcessSampler(Sampler):
     0.35
     """
 
-    startup: int = size(16, low=2, help="trials before anything is learned from them")
+    startup: int = size(8, low=2, help="trials before anything is learned from them")
     candidates: int = size(1024, high=2**17, help="points among which the best is sought")
     most: int = size(200, low=4, high=2000, help="trials that the process takes in")
 
@@ -94,6 +97,7 @@ class _Batch:
         self._settings = [known[place].settings for place in kept]
         self._inputs = features(space, self._settings)
         self._taken = {_key(one.settings) for one in known}
+        self._begun = len(kept)
         self._fitted = _process(self._inputs.shape[1])
         self._fitted.set_params(random_state=int(random.integers(2**31)))
         self._fitted.fit(self._inputs, self._values)
@@ -117,8 +121,17 @@ class _Batch:
         self, process: GaussianProcessRegressor, candidates: list[Settings], best: float
     ) -> Settings:
         new = [one for one in candidates if _key(one) not in self._taken] or candidates
-        mean, deviation = _predicted(process, features(self._space, new))
-        return new[int(np.argmax(expected_improvement(mean, deviation, best)))]
+        inputs = features(self._space, new)
+        mean, deviation = _predicted(process, inputs)
+        gain = expected_improvement(mean, deviation, best)
+        apart = self._apart(inputs)
+        return new[int(np.argmax(np.where(apart, gain, -1.0) if apart.any() else gain))]
+
+    def _apart(self, inputs: Floats) -> NDArray[np.bool_]:
+        """Which points are no near copies of what this batch holds already."""
+        batch = self._inputs[self._begun :]
+        distances = np.abs(inputs[:, None] - batch).max(axis=2, initial=0.0)
+        return (distances >= _APART).all(axis=1)
 
     def _believed(
         self, process: GaussianProcessRegressor, chosen: Settings

@@ -45,7 +45,7 @@ class TPESampler(Sampler):
     True
     """
 
-    startup: int = size(16, help="trials before anything is learned from them")
+    startup: int = size(8, help="trials before anything is learned from them")
     candidates: int = size(24, high=10_000, help="draws among which the best is taken")
 
     def _propose(

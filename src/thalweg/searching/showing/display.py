@@ -22,6 +22,7 @@ class SearchState:
         rate: networks trained in a second, in this run.
         seconds: since this run began.
         seconds_left: estimated; NaN where nothing is known yet.
+        tried: trials that were trained for at least an epoch, those that are open with them.
     """
 
     best: Sequence[Trial]
@@ -33,6 +34,7 @@ class SearchState:
     rate: float
     seconds: float
     seconds_left: float
+    tried: int = 0
 
 
 class SearchDisplay:

@@ -101,7 +101,7 @@ def speed(rate: float) -> str:
 
 def closing(state: SearchState, metric: str, reason: str) -> str:
     """One line on how the search ended."""
-    words = [f"tried {plural(state.done, 'network')} in {duration(state.seconds)}"]
+    words = [f"tried {plural(state.tried, 'network')} in {duration(state.seconds)}"]
     words += [f"{state.stopped:,} stopped early"] if state.stopped else []
     words += [f"{state.failed:,} failed"] if state.failed else []
     words += [speed(state.rate)] if speed(state.rate) else []
@@ -172,7 +172,8 @@ class JsonSearch(SearchDisplay):
     """One JSON object a line for each trial that has ended.
 
     Keys: ``trial``, ``value`` (null where it failed), ``state``, ``reason``, ``epochs``,
-    ``seconds``, ``settings``.
+    ``seconds``, ``settings``; ``rungs``, values by epoch, where the scheduler looked more than
+    once; ``parent`` and ``began`` where it went on from another one.
 
     Args:
         stream: where the lines go.
@@ -190,7 +191,7 @@ def trial_values(trial: Trial) -> dict[str, Any]:
     """A trial as one JSON line holds it."""
     from thalweg.searching.spaces.values import plain_value
 
-    return {
+    values = {
         "trial": trial.number,
         "value": trial.value,
         "state": trial.state,
@@ -199,6 +200,11 @@ def trial_values(trial: Trial) -> dict[str, Any]:
         "seconds": round(trial.seconds, 3),
         "settings": plain_value(dict(trial.settings)),
     }
+    if len(trial.rungs) > 1:
+        values["rungs"] = {str(epoch): value for epoch, value in trial.rungs.items()}
+    if trial.changes:
+        values |= {"parent": trial.parent, "began": plain_value(dict(trial.began))}
+    return values
 
 
 class LiveSearch(SearchDisplay):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
@@ -14,6 +15,7 @@ from thalweg.searching.spaces.domain import Domain
 from thalweg.searching.spaces.ranges import Range, Whole
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+_MOST_NAMED = 10
 _KEYS = {
     frozenset({"low", "high"}): frozenset({"low", "high", "log", "step", "when"}),
     frozenset({"values"}): frozenset({"values", "when"}),
@@ -108,8 +110,15 @@ def _prefixed(name: str, make: Callable[[], Domain]) -> Domain:
 
 
 def unknown_name(name: str, known: Iterable[str], said: str, after: str = "") -> str:
-    """What is said of a name that is not among the known ones: the nearest, then all."""
+    """What is said of a name that is not among the known ones: the nearest, then ten at most."""
     names = list(known)
     near = nearest(name, names)
     hint = f"did you mean {near!r}? known:" if near else "known:"
-    return f"{said} {name!r}{after}; {hint} {', '.join(names) or 'none'}"
+    return f"{said} {name!r}{after}; {hint} {_some(name, names)}"
+
+
+def _some(name: str, names: list[str]) -> str:
+    if len(names) <= _MOST_NAMED:
+        return ", ".join(names) or "none"
+    close = difflib.get_close_matches(name, names, n=_MOST_NAMED, cutoff=0.0)
+    return f"{', '.join(close)}, … ({len(names)} in all)"

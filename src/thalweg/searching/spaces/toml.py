@@ -21,6 +21,18 @@ _TABLE = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 
 
+_RANGE = re.compile(r"\b(?:Whole|Range)\(([^()]*)\)")
+_WORDS = {
+    "at least one Range, Whole or Choice, such as "
+    "{'learning_rate': Range(1e-4, 1e-1, log=True)}": "at least one range or list, such as "
+    "learning_rate = {low = 1e-4, high = 1e-1, log = true}",
+    "a Range; only a Choice, Whole or constant": "a range of numbers; only a list, a range of "
+    "whole numbers or a constant",
+    "must be True or False": "must be true or false",
+}
+"""What errors say in Python, and in TOML."""
+
+
 def read_space(path: str | os.PathLike[str]) -> Space:
     r"""The space that a TOML file describes.
 
@@ -61,7 +73,22 @@ def read_space(path: str | os.PathLike[str]) -> Space:
     except SettingError as error:
         line = _line(text, str(error))
         place = os.fspath(path) if line is None else f"{os.fspath(path)}, line {line}"
-        raise SettingError(f"{place}: {error}") from error
+        raise SettingError(f"{place}: {_in_toml(str(error))}") from error
+
+
+def _in_toml(message: str) -> str:
+    """What is said of ranges, as TOML writes them.
+
+    >>> _in_toml("depth: Whole(low=3, high=1) is empty")
+    'depth: {low = 3, high = 1} is empty'
+    """
+    for said, instead in _WORDS.items():
+        message = message.replace(said, instead)
+    return _RANGE.sub(lambda found: "{" + _written(found[1]) + "}", message)
+
+
+def _written(fields: str) -> str:
+    return re.sub(r"(\w+)=", r"\1 = ", fields).replace("True", "true").replace("False", "false")
 
 
 def _text(path: str | os.PathLike[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,10 +16,11 @@ from thalweg.graph import Array
 from thalweg.model.ensemble import ensemble
 from thalweg.model.forward import Ready, native_forward
 from thalweg.model.model import Model
+from thalweg.training.beginning import whole_number
 from thalweg.training.failure import Failure
 from thalweg.training.history import Timing
 from thalweg.training.population.member import MemberRun
-from thalweg.training.population.varying import Varying
+from thalweg.training.population.varying import Varying, single
 from thalweg.training.result import TrainedRun
 
 _RISING = ("accuracy",)
@@ -155,7 +157,8 @@ class Population:
         run = self.runs[number]
         if run is None:
             raise DataError(f"member {number} was not trained: Ctrl-C came before")
-        return Member(number, run, {name: values[number] for name, values in self.settings.items()})
+        own = {name: single(values[number]) for name, values in self.settings.items()}
+        return Member(number, run, own)
 
     def ensemble(self, members: int | Sequence[int] | None = None, combine: str = "mean") -> Model:
         """Members as one model; see :func:`thalweg.ensemble`.
@@ -163,11 +166,25 @@ class Population:
         Args:
             members: how many of the best, or their numbers; by default all that have a score.
             combine: ``mean``, ``vote`` or ``mean_outputs``.
+
+        Raises:
+            SettingError: more than have a score.
         """
         chosen = self.ranked() if members is None or isinstance(members, int) else list(members)
         if isinstance(members, int):
+            whole_number("members", members, 1)
+            if members > len(chosen):
+                raise SettingError(
+                    f"an ensemble of the {members} best is asked for, but {len(chosen)} of the "
+                    f"{self.members} networks have a finite score{self._told_failures()}"
+                )
             chosen = chosen[:members]
+        if not chosen:
+            raise DataError(f"no network has a finite score{self._told_failures()}")
         return ensemble([self[place].model for place in chosen], combine)
+
+    def _told_failures(self) -> str:
+        return f"; see .failures of {', '.join(map(str, self.failures))}" if self.failures else ""
 
     def outputs(self, x: Any) -> Array:
         """Raw outputs of all members for the same rows, (K, N, …); see :meth:`Model.outputs`.
@@ -189,11 +206,23 @@ class Population:
         return np.stack(found)
 
     def predict(self, x: Any) -> Array:
-        """Labels or values of all members, (K, N); see :meth:`Model.predict`."""
+        """Labels or values of all members, (K, N); see :meth:`Model.predict`.
+
+        A label says nothing where a member's outputs are NaN: a warning names such members, and
+        :meth:`predict_proba` shows them.
+        """
+        outputs = self.outputs(x)
+        wrong = [place for place, values in enumerate(outputs) if np.isnan(values).any()]
+        if wrong and self[0].model.classes is not None:
+            warnings.warn(
+                f"the outputs of members {', '.join(map(str, wrong))} are NaN for some rows, whose "
+                "labels mean nothing; see .failures",
+                stacklevel=2,
+            )
         return np.stack(
             [
-                self[place].model.decide(self[place].model.predictions(outputs))
-                for place, outputs in enumerate(self.outputs(x))
+                self[place].model.decide(self[place].model.predictions(values))
+                for place, values in enumerate(outputs)
             ]
         )
 

@@ -70,7 +70,10 @@ class PerMember:
             raise SettingError(
                 f"PerMember takes a list with a value for each member, got {given!r:.80}"
             )
-        object.__setattr__(self, "values", tuple(cast("Iterable[Any]", given)))
+        values = tuple(cast("Iterable[Any]", given))
+        if not values:
+            raise SettingError("PerMember has no value; give one for each member")
+        object.__setattr__(self, "values", values)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -133,10 +136,10 @@ class Varying:
     def of(self, member: int) -> Arguments:
         """The arguments of one member, as :func:`fit` takes them for it alone."""
         changes: dict[str, Any] = {
-            name: _single(values[member]) for name, values in self._whole.items()
+            name: single(values[member]) for name, values in self._whole.items()
         }
         for name, paths in self._inner.items():
-            numbers = {path: _single(self.values[path][member]) for path in paths}
+            numbers = {path: single(self.values[path][member]) for path in paths}
             changes[name] = _replaced(name, getattr(self._given, name), numbers)
         if self._given.checkpoint is not None:
             changes["checkpoint"] = f"{os.fspath(self._given.checkpoint)}.{member}"
@@ -214,7 +217,7 @@ def _values_of(name: str, value: Any) -> Values | None:
 def _numbers_of(name: str, value: Any) -> Values | None:
     is_numbers = isinstance(value, (np.ndarray, range)) or (
         isinstance(value, (list, tuple))
-        and name != "validation"
+        and len(value)
         and all(isinstance(item, (int, float, np.number)) for item in cast("list[Any]", value))
     )
     if not is_numbers or (isinstance(value, np.ndarray) and value.ndim == 0):
@@ -240,6 +243,6 @@ def _vector(name: str, array: Any) -> Array:
     return found
 
 
-def _single(value: Any) -> Any:
+def single(value: Any) -> Any:
     """A number of NumPy's as Python's own."""
     return value.item() if isinstance(value, np.generic) else value
