@@ -28,7 +28,7 @@ from thalweg.training.step import State, StepGraph
 _MOST_STEPS = 1 << 16
 """Steps of one call at most: their losses are noted."""
 
-_TRIAL_SECONDS = 0.003
+_TRIAL_SECONDS = 0.015
 """How long each number of threads is tried, after a first call of as long that does not count."""
 
 _GAIN = 1.05
