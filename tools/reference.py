@@ -233,8 +233,9 @@ def _overview(members: list[tuple[str, Any]]) -> str:
 
 def _public(cls: type[Any]) -> str:
     """The name to import a class by."""
-    known = [name for name, value in vars(tw).items() if value is cls and name == cls.__name__]
-    return f"tw.{known[0]}" if known else f"{cls.__module__}.{cls.__name__}"
+    name = cls.__name__
+    is_known = name in tw.__all__ and getattr(tw, name) is cls
+    return f"tw.{name}" if is_known else f"{cls.__module__}.{name}"
 
 
 # ------------------------------------------------------------------ one description
