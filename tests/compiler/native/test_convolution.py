@@ -162,7 +162,7 @@ def test_nan_in_one_image_stays_there():
 
 @pytest.mark.parametrize(
     "pool",
-    [tw.AvgPool2d(32), tw.MaxPool2d(14), tw.AdaptiveAvgPool2d(1), tw.MaxPool2d((5, 7), stride=3)],
+    [tw.AvgPool2d(32), tw.MaxPool2d(32), tw.AdaptiveAvgPool2d(1), tw.MaxPool2d((5, 7), stride=3)],
     ids=["average", "maximum", "all", "overlapping"],
 )
 def test_large_windows_are_the_interpreters(pool):
