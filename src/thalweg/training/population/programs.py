@@ -1,5 +1,0 @@
-"""What members share; see :mod:`thalweg.training.programs`."""
-
-from thalweg.training.programs import Programs
-
-__all__ = ["Programs"]
