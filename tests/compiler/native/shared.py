@@ -10,6 +10,7 @@ from thalweg.compiler.native import lower
 from thalweg.compiler.native.barrier import BYTES
 from thalweg.compiler.native.program import NativeProgram, aligned
 from thalweg.compiler.passes import cost
+from thalweg.compiler.passes.pipeline import optimise
 from thalweg.graph import TensorType, trace_flat
 
 
@@ -23,7 +24,7 @@ def splits_all(monkeypatch):
 def program(function, *arrays):
     """A function of such arrays as a program."""
     graph, _ = trace_flat(function, [TensorType(array.shape, array.dtype) for array in arrays])
-    return NativeProgram(graph, cached=False)
+    return NativeProgram(optimise(graph).graph, cached=False)
 
 
 def normal(*shapes, dtype="float32"):

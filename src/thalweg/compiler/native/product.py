@@ -81,7 +81,10 @@ def write_product(module: Module, kernel: Kernel, vector_bytes: int, registers: 
     from thalweg.compiler.native.dots import Dots
     from thalweg.compiler.native.halves import is_deep, write_halves
     from thalweg.compiler.native.packed import Packed
+    from thalweg.compiler.native.pooled import Pooled
 
+    if kernel.pool is not None:
+        return Pooled(module, kernel, vector_bytes, registers).write()
     if source_of(kernel.nodes[0]).primitive.name != "matmul":
         return Convolution(module, kernel, vector_bytes, registers).write()
     plain = Product(module, kernel, vector_bytes, registers)
@@ -174,6 +177,7 @@ class Product:
         """Write the function; its outermost loop runs over rows, columns, or the batch."""
         self.f = f = self.module.function("product", [*[POINTER] * len(self.bases), I64, I64])
         self.begin, self.end = f.parameters[-2:]
+        self._enter()
         if self.batch:
             with f.loop(self.begin, self.end) as loop:
                 self._open(f.parameters, self._batch_index(loop.index))
@@ -187,6 +191,9 @@ class Product:
             return Written(name, self.bases, math.prod(self.batch), 1, True)
         extent, grain = (self.rows, self.tile.rows) if self.by_rows else (self.columns, self._block)
         return Written(name, self.bases, extent, grain, True)
+
+    def _enter(self) -> None:
+        """What the function does first."""
 
     def _batch_index(self, number_: Value) -> list[Value]:
         """The index along each batch axis."""
@@ -359,26 +366,39 @@ class Product:
         self, row: Value, column: Value, totals: list[Value], height: int, vectors: int,
         mask: Value | None,
     ) -> None:  # fmt: skip
-        corners = {
-            matrix: self._at(matrix, row, column)
-            for matrix in {*self.stores.values(), *self.leaves.values()}
-            if is_stored(matrix.base)
-        }
+        corners = self._corners(self.kernel.nodes[1:], row, column)
         known: dict[object, Value] = {}
         for r in range(height):
             for v in range(vectors):
                 covered = mask if v == vectors - 1 else None
-                values = {id(self.node): totals[r * vectors + v]}
-                for node in self.kernel.nodes[1:]:
-                    operands = [
-                        self._operand(node, place, values, corners, known, (r, v), covered)
-                        for place in range(len(reads_of(node)))
-                    ]
-                    values[id(node)] = write_elementwise(self.f, node, operands)
+                values: dict[object, Value] = {id(self.node): totals[r * vectors + v]}
+                self._follow(self.kernel.nodes[1:], values, corners, known, (r, v), covered)
                 self._store(values, corners, (r, v), covered)
 
+    def _corners(self, nodes: Sequence[Tensor], row: Value, column: Value) -> dict[Matrix, Value]:
+        """Where a piece begins in all that nodes read, and in what is stored."""
+        keys = {(id(node), place) for node in nodes for place in range(len(reads_of(node)))}
+        leaves = {matrix for key, matrix in self.leaves.items() if key in keys}
+        return {
+            matrix: self._at(matrix, row, column)
+            for matrix in {*self.stores.values(), *leaves}
+            if is_stored(matrix.base)
+        }
+
+    def _follow(
+        self, nodes: Sequence[Tensor], values: dict[object, Value], corners: dict[Matrix, Value],
+        known: dict[object, Value], where: tuple[int, int], mask: Value | None,
+    ) -> None:  # fmt: skip
+        """Compute nodes for one vector of the piece."""
+        for node in nodes:
+            operands = [
+                self._operand(node, place, values, corners, known, where, mask)
+                for place in range(len(reads_of(node)))
+            ]
+            values[id(node)] = write_elementwise(self.f, node, operands)
+
     def _operand(
-        self, node: Tensor, place: int, values: dict[int, Value], corners: dict[Matrix, Value],
+        self, node: Tensor, place: int, values: dict[object, Value], corners: dict[Matrix, Value],
         known: dict[object, Value], where: tuple[int, int], mask: Value | None,
     ) -> Value:  # fmt: skip
         base = reads_of(node)[place].base
@@ -399,7 +419,7 @@ class Product:
         return known[key]
 
     def _store(
-        self, values: dict[int, Value], corners: dict[Matrix, Value], where: tuple[int, int],
+        self, values: dict[object, Value], corners: dict[Matrix, Value], where: tuple[int, int],
         mask: Value | None,
     ) -> None:  # fmt: skip
         r, v = where

@@ -14,6 +14,7 @@ from thalweg.compiler.passes.kernels import (
     LOOPS,
     Kernel,
     Pattern,
+    Pool,
     Read,
     is_computed,
     is_number,
@@ -23,8 +24,9 @@ from thalweg.compiler.passes.kernels import (
     reads_of,
     users,
 )
+from thalweg.compiler.passes.pools import pool_over
 from thalweg.compiler.passes.space import cuts_of, joined_cuts
-from thalweg.graph import Graph, Tensor, source_of
+from thalweg.graph import Graph, Shape, Tensor, source_of
 
 MOST_COLUMNS = 16
 """Columns of a row that may be computed one after the other while rows stand in lanes."""
@@ -37,6 +39,9 @@ PRODUCTS = frozenset({"matmul", "convolve", "convolve_input"})
 
 EPILOGUE = 10
 """Nodes that may follow a product in registers."""
+
+WINDOWED = 40
+"""Nodes that may follow a convolution over windows of its places."""
 
 _HEAVY = frozenset(
     ["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "logistic", "erf", "pow", "gather"]
@@ -73,6 +78,9 @@ class _Fusion:
         for node in self.nodes:
             if source_of(node).primitive.name in PRODUCTS:
                 self._grow_epilogue(node)
+        for node in self.nodes:
+            if source_of(node).primitive.name == "convolve":
+                self._grow_windows(node)
         for node in self.nodes:
             for read in reads_of(node):
                 if id(read.base) in self.owner:
@@ -184,27 +192,53 @@ class _Fusion:
         for node in region[1:prefix]:
             self._join(number, self.owner[id(node)])
 
-    def _followers(self, region: list[Tensor], number: int) -> Iterator[Tensor]:
+    def _grow_windows(self, product: Tensor) -> None:
+        """Take in windows over the places of a convolution, which then are stored no more."""
+        number = self.owner[id(product)]
+        kernel = self.made[number]
+        leaving = self._leaving(kernel.nodes)
+        if len(leaving) != 1 or id(leaving[0]) in self.results:
+            return
+        pool = pool_over(leaving[0], self.users[id(leaving[0])])
+        if pool is None:
+            return
+        region = leaving
+        prefix = 0
+        for node in self._followers(region, number, pool):
+            region.append(node)
+            leaving = self._leaving(region)
+            if len(leaving) <= 3 and leaving[0] is not region[0]:
+                prefix = len(region)
+        if 1 < prefix <= WINDOWED:
+            kernel.pool = pool
+            for node in region[1:prefix]:
+                self._join(number, self.owner[id(node)])
+
+    def _followers(
+        self, region: list[Tensor], number: int, pool: Pool | None = None
+    ) -> Iterator[Tensor]:
         """Nodes that may join a growing region, one after the other (the caller adds them)."""
         product = region[0]
+        shape = product.shape if pool is None else (*pool.places, *product.shape[2:])
         inside = {id(product)}
         for node in self.nodes:
-            reads = reads_of(node) if self._may_follow(node, product) else []
+            reads = reads_of(node) if self._may_follow(node, shape) else []
             own = [read for read in reads if id(read.base) in inside]
-            if not own or not all(read.is_plain for read in own):
+            plain = (read for read in own if pool is None or read.base is not product)
+            if not own or not all(read.is_plain for read in plain):
                 continue
             others = [read for read in reads if id(read.base) not in inside]
             if all(self._is_cheap(read, product, number, inside) for read in others):
                 inside.add(id(node))
                 yield node
 
-    def _may_follow(self, node: Tensor, product: Tensor) -> bool:
+    def _may_follow(self, node: Tensor, shape: Shape) -> bool:
         primitive = source_of(node).primitive
         is_light = primitive.kind == "elementwise" and primitive.name not in _HEAVY
         ends = [user for user in self.users.get(id(node), ()) if not is_reduction(user)]
         leads_on = bool(ends) or id(node) in self.results
         is_free = len(self.made[self.owner[id(node)]].nodes) == 1
-        return is_light and leads_on and is_free and node.shape == product.shape
+        return is_light and leads_on and is_free and node.shape == shape
 
     def _is_cheap(self, read: Read, product: Tensor, number: int, inside: set[int]) -> bool:
         """Whether another operand may be read while results stand in registers."""

@@ -58,6 +58,27 @@ class Read(NamedTuple):
         )
 
 
+class Pool(NamedTuple):
+    """Windows side by side over a convolution's places, computed in the same kernel.
+
+    Attributes:
+        source: what the windows are laid over, the last node computed at each place.
+        size: places of a window, down and across.
+        places: windows, down and across.
+        taps: the places of a window that are read.
+    """
+
+    source: Tensor
+    size: tuple[int, int]
+    places: tuple[int, int]
+    taps: tuple[tuple[int, int], ...]
+
+    def tap_of(self, read: Read) -> tuple[int, int]:
+        """Where in its window a view begins."""
+        _, wide, channels, rows = self.source.shape
+        return divmod(read.access.offset // (channels * rows), wide)
+
+
 @dataclass(eq=False)
 class Kernel:
     """Nodes that are computed together.
@@ -71,6 +92,7 @@ class Kernel:
         reduced: the pattern of the reductions that end the loops, if there are any.
         outputs: nodes that are stored.
         cuts: where the elements are cut into axes (see :mod:`.space`).
+        pool: the windows that a convolution ends in, if it does.
     """
 
     kind: str
@@ -80,6 +102,7 @@ class Kernel:
     reduced: Pattern | None = None
     outputs: list[Tensor] = field(default_factory=list[Tensor])
     cuts: frozenset[int] = frozenset()
+    pool: Pool | None = None
 
     @property
     def reads(self) -> list[Tensor]:

@@ -13,12 +13,14 @@ from collections.abc import Callable
 import numpy as np
 
 from thalweg.compiler.passes.order import ORDER
+from thalweg.compiler.passes.pooling import POOLING
 from thalweg.compiler.passes.rules import RULES, Rule, collected
 from thalweg.compiler.passes.simplify import simplify
-from thalweg.graph import Graph, Tensor, defer, labelled, source_of
+from thalweg.graph import Graph, Primitive, Tensor, defer, labelled, source_of
 from thalweg.ops import binary, index, layout, reduction, repetition, unary
 from thalweg.ops.convolution import Pair, Window, taps_of, window_of
 from thalweg.ops.declare import inputs_of, parameters_of
+from thalweg.ops.window import window_max, window_pick, window_place
 
 WINDOWS: list[Rule] = []
 
@@ -29,6 +31,7 @@ def without_windows(graph: Graph) -> Graph:
     """An equal graph without window primitives."""
     if all(source_of(node).primitive.kind != "window" for node in graph.nodes):
         return graph
+    graph = simplify(graph, {"fold-constants"}, POOLING).graph
     rewrite = {name: rule.rewrite for rule in WINDOWS for name in rule.primitives}
     now: dict[int, Tensor] = {}
     for node in graph.nodes:
@@ -117,22 +120,30 @@ def _is_long(taps: Pair) -> bool:
     return taps[0] * taps[1] > _LONG and min(taps) > 1
 
 
-def _one_axis_after_the_other(node: Tensor) -> Tensor | None:
-    """The same over windows of one column, then of one row."""
+def _along(axis: int, taps: Pair, window: Window) -> dict[str, object]:
+    """The parameters of windows of one column (axis 0) or of one row (axis 1)."""
+    none = (0, 0)
+    if axis == 0:
+        size, one = (taps[0], 1), Window((window.stride[0], 1), (window.padding[0], none))
+    else:
+        size, one = (1, taps[1]), Window((1, window.stride[1]), (none, window.padding[1]))
+    return {"taps": size, **one._replace(dilation=window.dilation)._asdict()}
+
+
+def _expanded(primitive: Primitive, inputs: tuple[Tensor, ...], along: dict[str, object]) -> Tensor:
+    """A window primitive over one axis, as work on views."""
+    rewrite = next(rule.rewrite for rule in WINDOWS if primitive.name in rule.primitives)
+    expanded = rewrite(defer(primitive, inputs, along))
+    assert expanded is not None
+    return expanded
+
+
+def _one_axis_after_the_other(node: Tensor) -> Tensor:
+    """The same over windows of one row, then of one column."""
     primitive, (x,), _ = source_of(node)
     taps, window = _taps_of(node)
-    for axis in (0, 1):
-        size = (taps[0], 1) if axis == 0 else (1, taps[1])
-        none = ((0, 0), (0, 0))
-        along = Window(
-            stride=(window.stride[0], 1) if axis == 0 else (1, window.stride[1]),
-            padding=(window.padding[0], none[1]) if axis == 0 else (none[0], window.padding[1]),
-            dilation=window.dilation,
-        )
-        one = defer(primitive, (x,), {"taps": size, **along._asdict()})
-        expanded = _maximum(one) if primitive.name == "window_max" else _sum(one)
-        assert expanded is not None
-        x = expanded
+    for axis in (1, 0):
+        x = _expanded(primitive, (x,), _along(axis, taps, window))
     return x
 
 
@@ -157,6 +168,10 @@ def _winner(x: Tensor, taps: Pair, window: Window) -> Tensor:
 def _pick(node: Tensor) -> Tensor | None:
     x, values = inputs_of(node)
     taps, window = _taps_of(node)
+    if _is_long(taps):
+        rows, columns = (_along(axis, taps, window) for axis in (1, 0))
+        best = _expanded(window_max, (x,), rows)
+        return _expanded(window_pick, (best, _expanded(window_pick, (x, values), rows)), columns)
     parts = _parts(x, taps, window, -math.inf)
     best, picked, *rest = parts[0], *_parts(values, taps, window, 0.0)
     for other, value in zip(parts[1:], rest, strict=True):
@@ -169,6 +184,10 @@ def _pick(node: Tensor) -> Tensor | None:
 def _place(node: Tensor) -> Tensor | None:
     x, result = inputs_of(node)
     taps, window = _taps_of(node)
+    if _is_long(taps):
+        rows, columns = (_along(axis, taps, window) for axis in (1, 0))
+        best = _expanded(window_max, (x,), rows)
+        return _expanded(window_place, (x, _expanded(window_place, (best, result), columns)), rows)
     chosen = _winner(x, taps, window)
     if _lie_side_by_side(taps, window):
         return _placed(chosen, result, taps, x.shape)
