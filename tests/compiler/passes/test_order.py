@@ -1,5 +1,7 @@
 """Rules for the order of axes: where transposes go, and that values stay."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -112,3 +114,15 @@ def test_a_product_reads_and_gives_images_with_rows_last():
     assert moved
     assert all(source_of(n).parameters["axes"][-1] == 3 for n in moved)
     np.testing.assert_allclose(values(graph)[0], values(traced(function))[0], rtol=1e-13)
+
+
+@pytest.mark.parametrize("ndim", [3, 4, 5])
+def test_any_order_beside_the_plain_one_comes_to_an_end(ndim):
+    shape = (2, 3, 4, 5, 6)[:ndim]
+    for axes in itertools.permutations(range(ndim)):
+        plain = tuple(shape[axis] for axis in axes)
+        types = [TensorType(each, np.dtype("float64")) for each in (shape, plain)]
+        graph, _ = trace_flat(lambda x, y, a=axes: ops.transpose(x, a) + y * 2.0, types)
+        x, y = (np.random.default_rng(0).normal(size=each) for each in (shape, plain))
+        got = Interpreter(optimise(graph).graph)(x, y)[0]
+        np.testing.assert_array_equal(got, np.transpose(x, axes) + y * 2.0)

@@ -43,14 +43,15 @@ def _repeats(tensor: Tensor) -> bool:
 def _common(inputs: tuple[Tensor, ...]) -> Axes | None:
     """The order in which several operands should be read; None where they may stay.
 
-    Where some are in the plain order, only one that has the rows of a batch last prevails.
+    Where some are in the plain order, only one that has the rows of a batch last prevails, and
+    whose inverse would not prevail over it in turn.
     """
     orders = [_axes(item) for item in inputs if not _repeats(item)]
     found = {axes for axes in orders if axes is not None}
     if len(found) != 1:
         return None
     (axes,) = found
-    return axes if None not in orders or axes[0] == len(axes) - 1 else None
+    return axes if None not in orders or (axes[0] == len(axes) - 1 and axes[-1] != 0) else None
 
 
 def _turned(tensor: Tensor, axes: Axes) -> Tensor:
