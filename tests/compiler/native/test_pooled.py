@@ -123,6 +123,27 @@ def test_gradients_through_windows_are_the_interpreters(name, pool, _, end, rows
     check(slopes(layer(pool, end)), [*inputs, weight], slack=8.0)
 
 
+@pytest.mark.usefixtures("splits_all")
+@pytest.mark.parametrize("rows", [16, 20, 37, 80])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("end", [tw.relu, lambda z: z], ids=["relu", "plain"])
+@pytest.mark.parametrize("size", [(8, 10), (9, 11)], ids=["even", "odd"])
+def test_gradients_for_weights_lay_results_where_the_maxima_were(size, end, groups, rows):
+    x, w, b = arrays(rows, groups=groups, size=size)
+    function = layer(largest((2, 2)), end, groups)
+    weight = np.random.default_rng(1).normal(size=(rows, 6, 4, 5)).astype("float32")
+
+    def slope(x, w, b, weight):
+        return list(tw.grad(lambda w, b: (function(x, w, b) * weight).sum(), (0, 1))(w, b))
+
+    inputs = [x, w, b, weight]
+    kernels = lowered(slope, inputs).plan.kernels
+    (gradient,) = [k for k in kernels if k.kind == "convolve_weight"]
+    assert (len(gradient.nodes) > 1) == (size == (8, 10))
+    check(slope, inputs, slack=8.0)
+    assert_same_bits(slope, inputs)
+
+
 def types_of(inputs):
     return [TensorType(array.shape, array.dtype) for array in inputs]
 
@@ -191,5 +212,5 @@ def test_a_training_step_stores_no_places_beneath_a_maximum():
     inputs = [np.asarray(value) for value in parameters.values()]
     kernels = lowered(slope, inputs).plan.kernels
     written = [n for k in kernels for n in k.outputs if n.size == 20 * 6 * 144]
-    assert [str(node.type) for node in written] in ([], ["float32[6,2,6,2,6,20]"])
+    assert not written
     check(slope, inputs, slack=8.0)

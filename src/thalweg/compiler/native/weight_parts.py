@@ -77,7 +77,7 @@ def _gather(
     across: int,
 ) -> None:  # fmt: skip
     """The sums of a block at one tap."""
-    group, first_tap, first, unit = places
+    group, first_tap, first, unit, _ = places
     by_input = dense(plan.node.shape)[2]
     width = plan.lanes if plan.along_maps else 1
     column = f.binary("add", times(f, group, plan.maps), times(f, unit, width))

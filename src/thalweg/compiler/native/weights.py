@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from thalweg.compiler.native.lanes import times
 from thalweg.compiler.native.memory import mask_below, read
+from thalweg.compiler.native.results_line import ResultsLine
 from thalweg.compiler.native.taps import meetings, tables
 from thalweg.compiler.native.text import I64, POINTER, Module, Value, number
 from thalweg.compiler.native.weight_parts import keep_part, write_gathering
@@ -50,7 +51,14 @@ class _Weights:
         *_, self.sums, self.parts, begin, end = f.parameters
         pointers = {id(base): p for base, p in zip(bases, f.parameters, strict=False)}
         self.input = f.at(pointers[id(self.x.base)], self.x.offset, self.type)
-        self.result = f.at(pointers[id(self.o.base)], self.o.offset, self.type)
+        size = plan.together * plan.sums_of_block * plan.lanes * self.node.dtype.itemsize
+        if plan.held:
+            self.results = ResultsLine(f, self.kernel, plan, pointers)
+            self.result = f.at(self.sums, size, "i8")
+            self.by_place, self.by_map, self.by_row = plan.place_elements, plan.kept_rows, 1
+        else:
+            self.result = f.at(pointers[id(self.o.base)], self.o.offset, self.type)
+            self.by_place, self.by_map, self.by_row = self.o.strides[1:]
         self.lines = tables(self.module, meetings(self.form, 0, False), 1, self.x.strides[0])
         self.bounds = self._bounds()
         blocks = number(I64, plan.blocks)
@@ -60,12 +68,17 @@ class _Weights:
             first = times(f, chunk.index, plan.blocks)
             after = f.intrinsic("smin", I64, f.binary("add", first, blocks), end)
             first = f.intrinsic("smax", I64, first, begin)
+            edge = f.at(self.module.table(plan.edges), chunk.index, I64)
+            lines = f.load(edge, I64, 8), f.load(f.at(edge, 1, I64), I64, 8)
+            if plan.held > 1:
+                with f.loop(*lines) as line:
+                    self.results.fill(line.index, self._own_line(line.index, lines[0]))
             with f.loop(first, after, plan.together) as loop:
                 following = f.binary("add", loop.index, number(I64, plan.together))
                 following = f.intrinsic("smin", I64, following, after)
-                self._blocks(chunk.index, loop.index, following)
+                self._blocks(chunk.index, loop.index, following, lines)
         f.leave()
-        size = plan.together * plan.sums_of_block * plan.lanes * self.node.dtype.itemsize
+        size += plan.held * plan.line_bytes
         name = self.module.add(f)
         return Written(name, bases, plan.chunks * plan.blocks, 1, True, scratch_bytes=size)
 
@@ -82,18 +95,30 @@ class _Weights:
 
     # -------------------------------------------------------------- blocks
 
-    def _blocks(self, chunk: Value, begin: Value, end: Value) -> None:
+    def _own_line(self, line: Value, first: Value) -> Value:
+        """Where a line of results stands, of which the chunk's first is ``first``."""
+        f, plan = self.f, self.plan
+        if plan.held == 1:
+            return self.result
+        if not plan.held:
+            return f.at(self.result, times(f, line, self.o.strides[0]), self.type)
+        step = f.binary("sub", line, first)
+        return f.at(self.result, times(f, step, plan.line_elements), self.type)
+
+    def _blocks(self, chunk: Value, begin: Value, end: Value, lines: tuple[Value, Value]) -> None:
         """Some items of a chunk, whose sums stand in memory: line after line for all of them."""
         f, sums = self.f, self.plan.sums_of_block
         count = f.binary("sub", end, begin)
         first = f.binary("sub", begin, times(f, chunk, self.plan.blocks))
         with f.loop(number(I64, 0), times(f, count, sums)) as loop:
             self._keep(number(self.wide, 0), f.at(self.sums, loop.index, self.wide))
-        edge = f.at(self.module.table(self.plan.edges), chunk, I64)
-        lines = f.load(edge, I64, 8), f.load(f.at(edge, 1, I64), I64, 8)
-        with f.loop(*lines) as line, f.loop(number(I64, 0), count) as loop:
-            places = self.plan.places_of(f, f.binary("add", first, loop.index))
-            self._line_of_block(places, self._own(loop.index), line.index)
+        with f.loop(*lines) as line:
+            own = self._own_line(line.index, lines[0])
+            if self.plan.held == 1:
+                self.results.fill(line.index, own)
+            with f.loop(number(I64, 0), count) as loop:
+                places = self.plan.places_of(f, f.binary("add", first, loop.index))
+                self._line_of_block(places, self._own(loop.index), line.index, own)
         start = f.at(self.parts, times(f, begin, self.plan.part_length), self.type)
         with f.loop(number(I64, 0), count) as loop:
             part = f.at(start, times(f, loop.index, self.plan.part_length), self.type)
@@ -103,7 +128,7 @@ class _Weights:
         """Where the sums of a block stand."""
         return self.f.at(self.sums, times(self.f, number_, self.plan.sums_of_block), self.wide)
 
-    def _line_of_block(self, places: list[Value], own: Value, line: Value) -> None:
+    def _line_of_block(self, places: list[Value], own: Value, line: Value, results: Value) -> None:
         """Add what a line of results gives to the sums of a block, strip after strip."""
         f, wide = self.f, self.form.places[1]
         with f.loop(number(I64, 0), number(I64, wide), self.plan.strip) as strip:
@@ -113,8 +138,7 @@ class _Weights:
                 down, source = self.lines.steps(f, tap.index)
                 with f.loop(number(I64, 0), number(I64, self.plan.across)) as across:
                     self._take_inputs(places, across.index)
-                    start = times(f, line, self.o.strides[0])
-                    result = f.at(self.first_map, start, self.type)
+                    result = f.at(results, self.first_map, self.type)
                     inputs = [f.at(pointer, source, self.type) for pointer in self.starts]
                     step = f.binary("add", times(f, down, self.plan.across), across.index)
                     sums = f.at(own, times(f, step, self.plan.tile), self.wide)
@@ -124,7 +148,7 @@ class _Weights:
     def _take_inputs(self, places: list[Value], across: Value) -> None:
         """Where each input of the block begins (place 0, row 0), and how far its tap leads."""
         f = self.f
-        group, tap, first, unit = places
+        group, tap, first, unit, of_maps = places
         tap = f.binary("add", tap, across)
         by_row, by_channel = self.x.strides[1:3]
         (left, _), gap = self.form.window.padding[1], self.form.window.dilation[1]
@@ -138,13 +162,13 @@ class _Weights:
             place = f.binary("add", times(f, channel, by_channel), times(f, shift, by_row))
             self.starts.append(f.emit(POINTER, f"getelementptr {self.type}, {start}, {place}"))
             self.shifts.append(shift)
-        unit_step = self.o.strides[2] * (self.plan.lanes if self.plan.along_maps else 1)
-        offset = f.binary(
-            "add",
-            times(f, group, self.plan.maps * self.o.strides[2]),
-            times(f, unit, unit_step),
-        )
-        self.first_map = f.at(self.result, offset, self.type)
+        if self.plan.held:
+            of_block = self.form.places[1] * self.plan.place_elements
+            self.first_map = times(f, of_maps, of_block)
+        else:
+            unit_step = self.by_map * (self.plan.lanes if self.plan.along_maps else 1)
+            of_group = times(f, group, self.plan.maps * self.by_map)
+            self.first_map = f.binary("add", of_group, times(f, unit, unit_step))
         self.map_mask = self._mask_of_maps(unit)
 
     def _mask_of_maps(self, unit: Value) -> list[Value | None]:
@@ -180,7 +204,7 @@ class _Weights:
             with f.loop(first, after, 1, values) as loop:
                 own = times(f, loop.index, by * self.x.strides[1])
                 at = [f.emit(POINTER, f"getelementptr {self.type}, {p}, {own}") for p in inputs]
-                target = f.at(result, times(f, loop.index, self.o.strides[1]), self.type)
+                target = f.at(result, times(f, loop.index, self.by_place), self.type)
                 inside = None if is_whole else self._inside(loop.index)
                 loop.next(self._place(at, target, loop.values, inside))
             values = loop.results
@@ -236,16 +260,15 @@ class _Weights:
         inside: list[Value] | None, mask: Value | None,
     ) -> list[Value]:  # fmt: skip
         f, dtype = self.f, self.node.dtype
-        target = f.at(result, times(f, row, self.o.strides[3]), self.type)
+        target = f.at(result, times(f, row, self.by_row), self.type)
         right: list[Value] = []
         for v in range(self.plan.block.maps):
             if self.plan.along_maps:
-                start = f.at(target, v * self.plan.lanes * self.o.strides[2], self.type)
-                stride = self.o.strides[2]
-                right.append(read(f, start, dtype, self.plan.lanes, stride, self.map_mask[v]))
+                start = f.at(target, v * self.plan.lanes * self.by_map, self.type)
+                lanes, stride = self.plan.lanes, self.by_map
+                right.append(read(f, start, dtype, lanes, stride, self.map_mask[v]))
             else:
-                start = f.at(target, v * self.o.strides[2], self.type)
-                right.append(read(f, start, dtype, self.plan.lanes, 1, mask))
+                right.append(self._result(f.at(target, v * self.by_map, self.type), mask))
         found: list[Value] = []
         for number_, pointer in enumerate(inputs):
             ok = None if inside is None else inside[number_]
@@ -253,6 +276,12 @@ class _Weights:
             part = sums[number_ * self.plan.block.maps : (number_ + 1) * self.plan.block.maps]
             found += [f.multiply_add(left, b, s) for b, s in zip(right, part, strict=True)]
         return found
+
+    def _result(self, address: Value, mask: Value | None) -> Value:
+        """A vector of rows of a result; what was put in order is filled up with zeros."""
+        if self.plan.held:
+            return self.f.load(address, self.wide, self.plan.lanes * self.node.dtype.itemsize)
+        return read(self.f, address, self.node.dtype, self.plan.lanes, 1, mask)
 
     def _input(self, pointer: Value, row: Value, ok: Value | None, mask: Value | None) -> Value:
         """An input in all lanes; zeros where it lies outside."""

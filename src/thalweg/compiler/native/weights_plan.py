@@ -7,6 +7,7 @@ chunks there are depends on the convolution alone, and their sums are added in o
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -24,6 +25,12 @@ _NEAR_BYTES, _FAR_BYTES = 64 << 10, 256 << 10
 _STRIP_BYTES = 32 << 10
 """Bytes from the first place of a strip to its end."""
 
+_WAY_BYTES, _FEW_WAYS = 4 << 10, 8
+"""Places that lie a multiple of so many bytes apart share the ways of a cache: so many are few."""
+
+_HELD_BYTES = 768 << 10
+"""Most bytes of the lines of results that are put in order for all blocks of a chunk."""
+
 _MOST_CHUNKS, _FEW_BLOCKS, _MANY_LINES = 4, 4, 16
 """Chunks where blocks are few, and from how many lines on."""
 
@@ -40,6 +47,7 @@ class WeightsPlan:
 
     Attributes:
         counts: groups, parts of the taps across, and blocks of inputs and of maps.
+        is_computed: whether the results are computed by the same kernel.
         blocks: all blocks.
         chunks: parts of the lines, each with sums of its own.
         edges: the line with which each chunk begins, and the end.
@@ -47,12 +55,17 @@ class WeightsPlan:
         across: taps across that a block covers.
         together: blocks that share a line.
         strip: places of a line that are walked for all taps before the next.
+        map_blocks: blocks of maps into which a line of results is cut.
+        kept_rows: rows of a map in order, filled up with zeros.
+        place_elements: elements from place to place of a block in order.
+        held: lines of results in order at a time.
         along_maps: whether lanes run over maps.
         joins_taps: whether a block's inputs are channels at several taps across.
     """
 
     def __init__(self, kernel: Kernel, vector_bytes: int, registers: int) -> None:
-        self.node = kernel.nodes[0]
+        self.node = kernel.nodes[-1]
+        self.is_computed = len(kernel.nodes) > 1
         self.form = form = form_of_node(self.node)
         self.x, self.o = (item.access for item in reads_of(self.node))
         self.lanes = vector_bytes // self.node.dtype.itemsize
@@ -77,17 +90,56 @@ class WeightsPlan:
         self.sums_of_block = self.tile * form.taps[0] * self.across
         fitting = _FAR_BYTES // (self.sums_of_block * vector_bytes)
         self.together = max(min(fitting, self.blocks), 1)
+        self.map_blocks = form.groups * self.counts[3]
+        self.kept_rows = -(-form.rows // self.lanes) * self.lanes
+        self.place_elements = self.block.maps * self.kept_rows
         self.strip = self._strip()
         self.edges = self._edges()
         self.chunks = len(self.edges) - 1
+        self.held = self._held()
 
     def _strip(self) -> int:
-        wide = self.form.places[1]
+        wide, size = self.form.places[1], self.node.dtype.itemsize
         if self.joins_taps:
             return wide
-        pixel = max(self.x.strides[1], self.o.strides[1], 1) * self.node.dtype.itemsize
-        strips = -(-wide // max(_STRIP_BYTES // pixel, 4))
+        step = max(self.x.strides[1], 1) * size
+        if self.along_maps:
+            pixel = max(step, self.o.strides[1] * size)
+            most = max(_STRIP_BYTES // pixel, 4)
+        else:
+            pixel = (self.block.inputs + self.block.maps) * self.kept_rows * size
+            most = max(_STRIP_BYTES // pixel, 4)
+            if step % _WAY_BYTES == 0:
+                most = min(most, _FEW_WAYS)
+        strips = -(-wide // most)
         return -(-wide // strips)
+
+    def _held(self) -> int:
+        """Lines of results that are put in order at a time; 0 where they are read as they are."""
+        is_near = self.o.strides[1] * self.node.dtype.itemsize % _WAY_BYTES != 0
+        if self.along_maps or (self.joins_taps and is_near and not self.is_computed):
+            return 0
+        lines = max(after - first for first, after in itertools.pairwise(self.edges))
+        is_repeated = self.together < self.blocks
+        return lines if is_repeated and lines * self.line_bytes <= _HELD_BYTES else 1
+
+    @property
+    def line_elements(self) -> int:
+        """Elements of a line of results in order."""
+        return self.map_blocks * self.form.places[1] * self.place_elements
+
+    @property
+    def line_bytes(self) -> int:
+        """Bytes of a line of results in order."""
+        return self.line_elements * self.node.dtype.itemsize
+
+    def first_map(self, f: Function, block: Value) -> Value:
+        """The first map of one of the blocks into which a line is cut."""
+        count = number(I64, self.counts[3])
+        group, place = f.binary("udiv", block, count), f.binary("urem", block, count)
+        last = number(I64, self.units - self.block.maps)
+        start = f.intrinsic("smin", I64, times(f, place, self.block.maps), last)
+        return f.binary("add", times(f, group, self.maps), start)
 
     def _edges(self) -> list[int]:
         """Chunks of equal length; one where that cannot be and there are blocks to share."""
@@ -117,7 +169,7 @@ class WeightsPlan:
         return self.chunks * self.blocks * self.part_length * self.node.dtype.itemsize
 
     def places_of(self, f: Function, block: Value) -> list[Value]:
-        """Group, first tap across, and the first input and map (or vector of maps) of a block."""
+        """Group, first tap across, first input and map (or vector of maps), and block of maps."""
         found = list[Value]()
         for count in reversed(self.counts):
             found.append(f.binary("urem", block, number(I64, count)))
@@ -130,7 +182,8 @@ class WeightsPlan:
             )
             for place, (whole, length) in zip((first, unit), sizes, strict=True)
         ]  # fmt: skip
-        return [group, times(f, tap, self.across), *starts]
+        of_maps = f.binary("add", times(f, group, self.counts[3]), unit)
+        return [group, times(f, tap, self.across), *starts, of_maps]
 
     def input_of(self, f: Function, index: Value, tap: Value) -> tuple[Value, Value]:
         """The tap across and the channel of an input."""

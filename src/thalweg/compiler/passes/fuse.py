@@ -40,6 +40,12 @@ PRODUCTS = frozenset({"matmul", "convolve", "convolve_input"})
 EPILOGUE = 10
 """Nodes that may follow a product in registers."""
 
+BEFORE = 6
+"""Nodes that may come before the gradient of a convolution for its weights."""
+
+FEWEST_ROWS = 16
+"""Rows of a batch from which that gradient has lanes over rows, whatever the machine."""
+
 WINDOWED = 40
 """Nodes that may follow a convolution over windows of its places."""
 
@@ -81,6 +87,8 @@ class _Fusion:
         for node in self.nodes:
             if source_of(node).primitive.name == "convolve":
                 self._grow_windows(node)
+            elif source_of(node).primitive.name == "convolve_weight":
+                self._grow_before(node)
         for node in self.nodes:
             for read in reads_of(node):
                 if id(read.base) in self.owner:
@@ -214,6 +222,50 @@ class _Fusion:
             for node in region[1:prefix]:
                 self._join(number, self.owner[id(node)])
 
+    def _grow_before(self, product: Tensor) -> None:
+        """Take in what computes the results of a convolution's gradient for its weights.
+
+        That gradient puts lines of results in order before it reads them, so what is light and
+        needed nowhere else is computed on the way (see ``native/results_line.py``).
+        """
+        item = reads_of(product)[1]
+        if item.operand.shape[-1] < FEWEST_ROWS or not item.is_plain or not self._splits(item):
+            return
+        inside = {id(product)}
+        region: list[Tensor] = []
+        waiting = [item.base]
+        while waiting:
+            node = waiting.pop()
+            if id(node) in inside or not self._may_precede(node, item.base.shape, inside):
+                continue
+            inside.add(id(node))
+            region.append(node)
+            waiting += [read.base for read in reads_of(node)]
+        if 0 < len(region) <= BEFORE:
+            for node in region:
+                self._join(self.owner[id(product)], self.owner[id(node)])
+
+    def _splits(self, item: Read) -> bool:
+        """Whether what is read has the operand's axes, or has its first two cut into two each."""
+        shape, whole = item.base.shape, item.operand.shape
+        return shape == whole or (
+            len(shape) == 6 and (shape[0] * shape[1], shape[2] * shape[3], *shape[4:]) == whole
+        )
+
+    def _may_precede(self, node: Tensor, shape: Shape, inside: set[int]) -> bool:
+        if id(node) not in self.owner or id(node) in self.results or node.shape != shape:
+            return False
+        reads = [read for read in reads_of(node) if read.operand.shape]
+        fits = all(read.operand.ndim == len(shape) for read in reads)
+        is_wanted = any(id(user) not in inside for user in self.users.get(id(node), ()))
+        return fits and self._is_light(node) and not is_wanted
+
+    def _is_light(self, node: Tensor) -> bool:
+        """Whether a node is cheap and stands alone so far."""
+        primitive = source_of(node).primitive
+        is_alone = len(self.made[self.owner[id(node)]].nodes) == 1
+        return primitive.kind == "elementwise" and primitive.name not in _HEAVY and is_alone
+
     def _followers(
         self, region: list[Tensor], number: int, pool: Pool | None = None
     ) -> Iterator[Tensor]:
@@ -233,12 +285,9 @@ class _Fusion:
                 yield node
 
     def _may_follow(self, node: Tensor, shape: Shape) -> bool:
-        primitive = source_of(node).primitive
-        is_light = primitive.kind == "elementwise" and primitive.name not in _HEAVY
         ends = [user for user in self.users.get(id(node), ()) if not is_reduction(user)]
         leads_on = bool(ends) or id(node) in self.results
-        is_free = len(self.made[self.owner[id(node)]].nodes) == 1
-        return is_light and leads_on and is_free and node.shape == shape
+        return leads_on and node.shape == shape and self._is_light(node)
 
     def _is_cheap(self, read: Read, product: Tensor, number: int, inside: set[int]) -> bool:
         """Whether another operand may be read while results stand in registers."""
