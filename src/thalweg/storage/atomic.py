@@ -44,6 +44,7 @@ def write_atomically(
     path: str | os.PathLike[str],
     chunks: Iterable[bytes | memoryview],
     verify: Callable[[Path], None] | None = None,
+    disposable: bool = False,
 ) -> None:
     r"""Write the chunks to a file, all or nothing.
 
@@ -52,6 +53,8 @@ def write_atomically(
         chunks: the content, taken one at a time; a chunk is contiguous.
         verify: called with the temporary file before it takes the target's place; what it raises
             stops the save.
+        disposable: the content can be made again: it is not forced to the disk, so that a power
+            cut may leave it damaged, and what killed writers left is not looked for.
 
     Raises:
         FileError: full disk, input/output error, no permission, missing folder, or a target that
@@ -65,18 +68,20 @@ def write_atomically(
     """
     target = Path(path)
     mode = _target_mode(target)
-    _sweep(target)
+    if not disposable:
+        _sweep(target)
     with _temporary(target, mode) as (file, temporary):
         for chunk in chunks:
             _write_all(target, file, chunk)
-        with _plain_words(target, "write"):
-            os.fsync(file.fileno())
+        if not disposable:
+            with _plain_words(target, "write"):
+                os.fsync(file.fileno())
         if verify is not None:
             _read_back(target, temporary, verify)
         if sys.platform == "win32":
             file.close()  # an open file cannot be renamed there
         with _plain_words(target, "write"):
-            _replace(temporary, target)
+            _replace(temporary, target, disposable)
 
 
 @contextlib.contextmanager
@@ -192,8 +197,11 @@ def _remove_if_dead(temporary: Path) -> None:
 # ---------------------------------------------------------------------------- taking the place
 
 
-def _replace(temporary: Path, target: Path) -> None:
+def _replace(temporary: Path, target: Path, disposable: bool) -> None:
     """Rename, then make the folder durable; if that fails the former file comes back."""
+    if disposable:
+        temporary.replace(target)
+        return
     former = _second_name(target)
     try:
         temporary.replace(target)

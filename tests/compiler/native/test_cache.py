@@ -445,7 +445,8 @@ def test_without_a_home_there_is_no_cache(monkeypatch):
 
 
 def test_the_error_for_files_is_not_let_out(filled, monkeypatch):
-    def fails(*_: object) -> None:
+    def fails(*_: object, disposable: bool) -> None:
+        assert disposable
         raise FileError("of any kind")
 
     monkeypatch.setattr(module, "write_atomically", fails)

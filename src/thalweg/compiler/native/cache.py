@@ -125,7 +125,7 @@ class Cache:
                 return False
             path = self._path(key)
             self._make_room(size, path.name)
-            write_atomically(path, [head, _digest(head, payload), payload])
+            write_atomically(path, [head, _digest(head, payload), payload], disposable=True)
         except (OSError, FileError):
             return False
         return True

@@ -23,7 +23,7 @@ from thalweg.compiler.native.weights import write_weights
 from thalweg.compiler.native.written import Parts, Written
 from thalweg.compiler.passes.cost import THREADS_SECONDS, is_split, seconds
 from thalweg.compiler.passes.fuse import fuse
-from thalweg.compiler.passes.kernels import Kernel, is_number
+from thalweg.compiler.passes.kernels import Kernel, is_number, remembering
 from thalweg.compiler.passes.memory import ALIGNMENT, plan_memory
 from thalweg.compiler.passes.prepare import prepare
 from thalweg.compiler.passes.repeat import repeated
@@ -69,17 +69,21 @@ def lower(graph: Graph, target: Target, given: Mapping[int, int] | None = None) 
         target: the machine.
         given: by the number of an output, the number of the input whose memory it takes.
     """
-    graph = without_windows(graph)
+    with remembering():
+        return _lowered(without_windows(graph), target, given or {})
+
+
+def _lowered(graph: Graph, target: Target, given: Mapping[int, int]) -> Lowered:
     prepared = prepare(repeated(graph))
-    plan = schedule(prepared, fuse(prepared), given or {})
-    late = {id(prepared.outputs[number]) for number in given or {}} - set(plan.in_place)
+    plan = schedule(prepared, fuse(prepared), given)
+    late = {id(prepared.outputs[number]) for number in given} - set(plan.in_place)
     elsewhere = {id(tensor) for tensor in prepared.outputs} - late
     arena = plan_memory(plan.kernels, elsewhere, late)
     total = sum(seconds(kernel) for kernel in plan.kernels)
     lowered = Lowered(
         Module(target.has_fma), prepared, plan, arena.offsets, arena.size, total >= THREADS_SECONDS
     )
-    _Program(lowered, target, captured(graph), given or {}).write()
+    _Program(lowered, target, captured(graph), given).write()
     return lowered
 
 

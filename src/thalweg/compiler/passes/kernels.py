@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -155,9 +158,34 @@ def is_stored(tensor: Tensor) -> bool:
     return tensor.source is None or is_constant(tensor) or is_computed(tensor)
 
 
+class _Known(threading.local):
+    """What is remembered while a graph is lowered: by identity, a node and its operands."""
+
+    reads: dict[int, tuple[Tensor, list[Read]]] | None = None
+
+
+_known = _Known()
+
+
+@contextmanager
+def remembering() -> Generator[None]:
+    """Inside, :func:`reads_of` finds out once how a node's operands are read."""
+    before = _known.reads
+    _known.reads = {}
+    try:
+        yield
+    finally:
+        _known.reads = before
+
+
 def reads_of(node: Tensor) -> list[Read]:
     """The operands of a node, as they are read."""
-    return [_read(item) for item in source_of(node).inputs]
+    if _known.reads is None:
+        return [_read(item) for item in source_of(node).inputs]
+    found = _known.reads.get(id(node))
+    if found is None:
+        found = _known.reads[id(node)] = node, [_read(item) for item in source_of(node).inputs]
+    return found[1]
 
 
 def _read(operand: Tensor) -> Read:
