@@ -1,8 +1,9 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import hypothesis
@@ -17,9 +18,21 @@ hypothesis.settings.register_profile("thalweg", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("thalweg")
 
 
-# Compiled programs of a test run are kept in a folder of its own, never in the user's.
+# Compiled programs of a test run are kept in folders of its own, never in the user's.
 _PROGRAMS = tempfile.TemporaryDirectory(prefix="thalweg-tests-")
 os.environ["XDG_CACHE_HOME"] = _PROGRAMS.name
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected lives as long as the run: the garbage collector need not look at it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,12 +3,14 @@
 import io
 import json
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import safetensors.numpy
 from tests.storage.forging import forge, good_file, header_text, metadata, resign, tensor
 
+# Name, content (a large one only when it is asked for) and the text of the fault.
+Case = tuple[str, bytes | Callable[[], bytes], str]
 ONE = {"w": tensor()}
 EIGHT = bytes(8)
 
@@ -36,10 +38,27 @@ def _meta(**changes) -> bytes:
     return forge(header_text(ONE, **changes), EIGHT)
 
 
+def _crowded() -> bytes:
+    many = {f"t{i}": tensor((0,), (0, 0)) for i in range(100_001)}
+    return forge(header_text(many))
+
+
+def _wide() -> bytes:
+    return forge(b'{"a":[' + b"0," * 5 * 10**6 + b"0]}")
+
+
+def _hungry() -> bytes:
+    return _document('{"a":[' + "[]," * 4 * 10**6 + "1]}")
+
+
+def _long_header() -> bytes:
+    return (17 * 2**20).to_bytes(8, "little") + b"{" + bytes(17 * 2**20)
+
+
 ENTRY = '"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
 
 
-def names() -> Iterator[tuple[str, bytes, str]]:
+def names() -> Iterator[Case]:
     """Duplicate, unknown, and impossible names."""
     yield "duplicate tensor", _raw(f"{ENTRY},{ENTRY}"), "the key 'w' appears twice"
     yield (
@@ -65,11 +84,10 @@ def names() -> Iterator[tuple[str, bytes, str]]:
     yield "name of 256", _named("n" * 256), "is 256 bytes long"
     yield "name of 100,000", _named("n" * 10**5), "is 100,000 bytes long"
     yield "wide name", _named("é" * 128), "is 256 bytes long"
-    many = {f"t{i}": tensor((0,), (0, 0)) for i in range(100_001)}
-    yield "100,001 tensors", forge(header_text(many)), "lists 100,001 tensors"
+    yield "100,001 tensors", _crowded, "lists 100,001 tensors"
 
 
-def layouts() -> Iterator[tuple[str, bytes, str]]:
+def layouts() -> Iterator[Case]:
     """Overlaps, holes, sizes and shapes that do not add up."""
     pair = {"a": tensor((2,), (0, 8)), "b": tensor((2,), (4, 12))}
     yield "overlap", forge(header_text(pair), bytes(12)), "tensor 'b' overlaps tensor 'a'"
@@ -98,7 +116,7 @@ def layouts() -> Iterator[tuple[str, bytes, str]]:
     )
 
 
-def types() -> Iterator[tuple[str, bytes, str]]:
+def types() -> Iterator[Case]:
     """Values of the wrong type, and numbers that other readers would let pass."""
     yield "float shape", _raw(ENTRY.replace("[2]", "[2.0]")), "shape must hold counts, got 2.0"
     yield "true shape", _raw(ENTRY.replace("[2]", "[true,2]")), "must hold counts, got True"
@@ -118,11 +136,10 @@ def types() -> Iterator[tuple[str, bytes, str]]:
     yield "list header", forge(b"[" + header_text(ONE) + b"]", EIGHT), "no header at its start"
     deep = b'{"a":' * 10**5 + b"1" + b"}" * 10**5
     yield "header of depth 10^5", forge(deep), "nested deeper than 3"
-    wide = b'{"a":[' + b"0," * 5 * 10**6 + b"0]}"
-    yield "header of 5 million", forge(wide), "keys and values"
+    yield "header of 5 million", _wide, "keys and values"
 
 
-def documents() -> Iterator[tuple[str, bytes, str]]:
+def documents() -> Iterator[Case]:
     """Faults in the metadata and the document."""
     yield "metadata number", _meta(version=1), "metadata's 'version' must be text"
     yield "metadata list", _meta(document=[]), "metadata's 'document' must be text"
@@ -152,8 +169,7 @@ def documents() -> Iterator[tuple[str, bytes, str]]:
     yield "document list", _document("[]"), "the document is not a JSON object"
     yield "document text", _document("import os"), "document cannot be read: not JSON"
     yield "document empty", _document(""), "document cannot be read: the JSON is empty"
-    hungry = '{"a":[' + "[]," * 4 * 10**6 + "1]}"
-    yield "document of 4 million", _document(hungry), "about \\d+ MiB of memory; at most"
+    yield "document of 4 million", _hungry, "about \\d+ MiB of memory; at most"
     moved = {"format": "thalweg-model", "digest": "0" * 64, "version": "1", "document": "{}"}
     late = json.dumps({"__metadata__": moved} | ONE, separators=(",", ":")).encode()
     yield "digest moved", forge(late, EIGHT), "digest does not stand where"
@@ -164,7 +180,7 @@ def documents() -> Iterator[tuple[str, bytes, str]]:
         yield f"{kind} digest", content, "metadata's digest is"
 
 
-def frames() -> Iterator[tuple[str, bytes, str]]:
+def frames() -> Iterator[Case]:
     """Faults in the length, the padding, the digest and the file's end."""
     good = good_file()
     body = good[8:]
@@ -178,8 +194,7 @@ def frames() -> Iterator[tuple[str, bytes, str]]:
     yield "a text in UTF-8", "Größe,Stück,Preis\n1,2,3\n".encode(), "is a text .such as"
     longer = (len(body) + 1).to_bytes(8, "little") + body
     yield "length past the end", longer, "the file is truncated"
-    big = (17 * 2**20).to_bytes(8, "little") + b"{" + bytes(17 * 2**20)
-    yield "header of 17 MiB", big, "at most 16,777,216 are allowed"
+    yield "header of 17 MiB", _long_header, "at most 16,777,216 are allowed"
     yield "leading space", forge(b" " + header_text(ONE), EIGHT), "starts with white space"
     yield "leading newline", forge(b"\n" + header_text(ONE), EIGHT), "starts with white space"
     yield "no padding", forge(header_text(ONE, document="{  }"), EIGHT, pad=False), "padded"
@@ -200,7 +215,7 @@ def frames() -> Iterator[tuple[str, bytes, str]]:
     yield "twice", good + good, "after the last tensor belong to no tensor"
 
 
-def renamed() -> Iterator[tuple[str, bytes, str]]:
+def renamed() -> Iterator[Case]:
     """Files of other programs under our name."""
     arrays = {"w": np.ones(2, np.float32)}
     for protocol in (2, 3, 4, 5):
@@ -226,9 +241,9 @@ def renamed() -> Iterator[tuple[str, bytes, str]]:
     yield "safetensors pt", safetensors.numpy.save(arrays, {"format": "pt"}), foreign
 
 
-def cases() -> dict[str, tuple[bytes, str]]:
-    """Every hostile file by name."""
-    found = {}
+def cases() -> dict[str, tuple[bytes | Callable[[], bytes], str]]:
+    """Every hostile file by name; the large ones are functions that build them."""
+    found: dict[str, tuple[bytes | Callable[[], bytes], str]] = {}
     for family in (names, layouts, types, documents, frames, renamed):
         for name, content, text in family():
             assert name not in found
