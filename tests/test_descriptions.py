@@ -1,8 +1,10 @@
 """Descriptions: constraints, messages, JSON there and back, settings replaced by tensors."""
 
+import copy
 import dataclasses
 import json
 import math
+import pickle
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +32,7 @@ from thalweg.descriptions import (
     setting,
     settings_of,
     size,
+    structure_of,
     to_plain,
 )
 from thalweg.descriptions.families import FAMILIES
@@ -396,3 +399,60 @@ def test_several_numbers_are_settings_of_their_own():
     ]:
         with pytest.raises(SettingError, match=words):
             Bounded(times=wrong)
+
+
+# ------------------------------------------------------------------ what is remembered
+
+
+@dataclass(frozen=True)
+class Loaded(Description):
+    weight: float = setting(1.0)
+    engine: Engine = part(Electric(), family="test_engine")
+    table: object = None
+
+
+def test_what_follows_from_the_fields_is_remembered():
+    loaded = Loaded(2.0, Electric(5.0))
+    assert structure_of(loaded) is structure_of(loaded)
+    assert structure_of(loaded) == structure_of(Loaded(3.0, Electric(6.0)))
+    assert hash(structure_of(loaded)) == hash(structure_of(Loaded()))
+    assert structure_of(loaded) != structure_of(Loaded(2.0, Electric(5.0, cells=8)))
+    found = settings_of(loaded)
+    found["weight"] = 7.0
+    assert settings_of(loaded, "a.") == {"a.weight": 2.0, "a.engine.power": 5.0}
+
+
+def test_what_may_change_is_looked_at_again():
+    table, weight = np.zeros(3), np.ones(2)
+    loaded = Loaded(weight, Electric(np.array(4.0)), table)
+    before = structure_of(loaded)
+    table[0] = 1
+    assert structure_of(loaded) != before
+    weight[0] = 9
+    loaded.engine.power[...] = 6.0
+    found = settings_of(loaded)
+    assert (found["weight"].tolist(), float(found["engine.power"])) == ([9.0, 1.0], 6.0)
+    outer = Loaded(1.0, table=(Loaded(table=[1]), "x"))
+    before = structure_of(outer)
+    outer.table[0].table.append(2)
+    assert structure_of(outer) != before
+
+
+def test_what_is_remembered_stays_behind():
+    loaded = Loaded(2.0, Electric(5.0))
+    structure_of(loaded)
+    settings_of(loaded)
+    for other in (copy.deepcopy(loaded), copy.copy(loaded), pickle.loads(pickle.dumps(loaded))):
+        assert other == loaded
+        assert set(vars(other)) == {"weight", "engine", "table"}
+    assert settings_of(dataclasses.replace(loaded, weight=8.0))["weight"] == 8.0
+
+
+def test_fields_are_read_again_where_a_class_becomes_a_dataclass_later():
+    class Late(Loaded):
+        extra: float = setting(3.0)
+
+    assert list(constraints(Late)) == ["weight", "engine"]
+    late = dataclass(frozen=True)(Late)
+    assert list(constraints(late)) == ["weight", "engine", "extra"]
+    assert settings_of(late())["extra"] == 3.0

@@ -11,7 +11,7 @@ import thalweg as tw
 from thalweg.compiler.interpreter import interpret
 from thalweg.errors import DTypeError, SettingError, ShapeError
 from thalweg.ops import functions as ops
-from thalweg.ops.random import key_from_seed, permutation, threefry
+from thalweg.ops.random import key_from_seed, keys_of_texts, permutation, threefry
 
 WORDS = st.integers(0, 2**32 - 1)
 
@@ -159,3 +159,21 @@ def test_a_permutation_depends_on_its_key_alone():
     permutation(key_from_seed(2), 1000)
     assert permutation(key_from_seed(1), 50).tolist() == first
     assert permutation(key_from_seed(2), 50).tolist() != first
+
+
+@given(
+    st.integers(-(2**63), 2**64 - 1),
+    st.lists(st.text("01.weightbiasé", max_size=9), max_size=7).map(tuple),
+)
+def test_texts_side_by_side_have_the_keys_that_each_has_alone(seed, texts):
+    expected = [key_from_seed(seed, *text.encode()).tolist() for text in texts]
+    assert [[key >> 32, key & 0xFFFFFFFF] for key in keys_of_texts(seed, texts)] == expected
+
+
+def test_a_texts_key_is_its_bytes_folded_in():
+    for texts in [("0.weight",), ("0.bias", "", "10.weight"), tuple("abcdefgh" * 5)]:
+        for text, found in zip(texts, keys_of_texts(3, texts), strict=True):
+            key = [0, 0]
+            for number in (3, *text.encode()):
+                key = judges.threefry(judges.threefry(key, (number, 1)), (0, 1))
+            assert found == key[0] << 32 | key[1]

@@ -240,3 +240,22 @@ def test_batches_follow_the_order_of_their_epoch():
     np.testing.assert_array_equal(job.places(7), order[36:])
     np.testing.assert_array_equal(job.batch(7).x, X[order[36:]])
     np.testing.assert_array_equal(make_job(shuffle=False).places(5), np.arange(12, 24))
+
+
+def test_many_sums_at_once_have_the_bits_of_one_after_the_other():
+    job = make_job()
+    losses = np.random.default_rng(1).random(303) * 10.0 ** np.arange(-150, 153)
+    losses[8:16] = [-0.0] * 4 + [1e308] * 4
+    one_by_one = Sums()
+    epochs = []
+    for step, loss in enumerate(losses.tolist()):
+        one_by_one = one_by_one.plus([loss], job.weights(range(step, step + 1)))
+        if step % 4 == 3:
+            epochs.append(one_by_one)
+            one_by_one = Sums()
+    whole = gathered(job, 0, losses, Sums())
+    assert repr(whole.epochs) == repr(tuple(epochs))
+    assert whole.sums == one_by_one
+    first = gathered(job, 0, losses[:130].tolist(), Sums())
+    second = gathered(job, 130, losses[130:], first.sums)
+    assert repr((*first.epochs, *second.epochs)) == repr(whole.epochs)

@@ -213,7 +213,8 @@ def test_balanced_weights_follow_the_counts():
 # ------------------------------------------------------------------ augmentation
 
 
-def test_beta_numbers_have_their_distribution():
+@pytest.mark.parametrize("backend", ["native"], indirect=True)  # nothing is trained
+def test_beta_numbers_have_their_distribution(backend):
     for alpha in (0.2, 0.5, 1.0):
         draws = [float(symmetric_beta(key_from_seed(5, k), alpha)) for k in range(400)]
         assert stats.kstest(draws, stats.beta(alpha, alpha).cdf).pvalue > 1e-3

@@ -10,12 +10,13 @@ from tests.training.problems import blobs, classifier, same_bits
 import thalweg as tw
 from thalweg.compiler.native.engine import COMPILATIONS
 from thalweg.errors import NonFiniteError, ShapeError
-from thalweg.training import native, snapshot, validation
+from thalweg.training import snapshot, thread_choice, validation
 from thalweg.training.executor import Sums
 from thalweg.training.job import Job, Rows
 from thalweg.training.native import NativeExecutor
 from thalweg.training.recipe import Recipe, initial_slots
 from thalweg.training.step import State
+from thalweg.training.thread_choice import ThreadChoice
 
 X, Y = blobs(rows=70)
 OPTIONS = {"epochs": 4, "batch_size": 16, "seed": 3, "progress": False}
@@ -247,8 +248,8 @@ def executor_of(options, x):
 
 
 def test_the_faster_number_of_threads_is_kept(monkeypatch):
-    monkeypatch.setattr(native, "cores", lambda: 4)
-    choice = native._Choice()
+    monkeypatch.setattr(thread_choice, "cores", lambda: 4)
+    choice = ThreadChoice()
     choice.allow(True, None)
     speeds = {1: 100.0, 4: 250.0}
     for _ in range(10):
@@ -261,7 +262,7 @@ def test_the_faster_number_of_threads_is_kept(monkeypatch):
 
 
 def test_threads_are_at_most_those_asked_for():
-    choice = native._Choice()
+    choice = ThreadChoice()
     choice.allow(True, 1)
     assert (choice.now, choice.is_open) == (1, False)
     choice.allow(False, 8)

@@ -49,11 +49,19 @@ def fit(path, **options):
     return tw.fit(classifier(), X, Y, checkpoint=path, **{**OPTIONS, **options})
 
 
+@pytest.fixture(scope="module")
+def runs():
+    """Runs that were never stopped, by their backend."""
+    return {}
+
+
 @pytest.fixture
-def whole(tmp_path):
-    folder = tmp_path / "whole"
-    folder.mkdir()
-    return fit(folder / "run.checkpoint")
+def whole(runs, backend, tmp_path):
+    if backend not in runs:
+        folder = tmp_path / "whole"
+        folder.mkdir()
+        runs[backend] = fit(folder / "run.checkpoint")
+    return runs[backend]
 
 
 def assert_same(run, whole):

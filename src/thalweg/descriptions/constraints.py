@@ -174,16 +174,35 @@ def constraint_of(field: dataclasses.Field[Any]) -> Constraint | None:
     return field.metadata.get(_KEY)
 
 
+def fields_of(cls: type[Any]) -> tuple[tuple[str, Constraint | None], ...]:
+    """The fields of a description class in order, with what each declares."""
+    fields = cls.__dataclass_fields__
+    known = _FIELDS.get(cls)
+    if known is None or known[0] is not fields:
+        if len(_FIELDS) >= _MOST:
+            _FIELDS.clear()
+        found = tuple((field.name, constraint_of(field)) for field in dataclasses.fields(cls))
+        known = _FIELDS[cls] = (fields, found)
+    return known[1]
+
+
+_MOST = 1024
+"""Classes whose fields are remembered at most."""
+
+_FIELDS: dict[type[Any], tuple[object, tuple[tuple[str, Constraint | None], ...]]] = {}
+"""By class: the fields that the dataclass has noted, and what was read from them."""
+
+
 def constraints(cls: type[Any]) -> dict[str, Constraint]:
     """The declared fields of a description class, for help texts and generic tests."""
-    declared = ((field.name, constraint_of(field)) for field in dataclasses.fields(cls))
-    return {name: constraint for name, constraint in declared if constraint is not None}
+    return {name: constraint for name, constraint in fields_of(cls) if constraint is not None}
 
 
 def declared(description: Any) -> Iterator[tuple[str, Constraint, Any]]:
     """The declared fields of a description with their values."""
-    for name, constraint in constraints(type(description)).items():
-        yield name, constraint, getattr(description, name)
+    for name, constraint in fields_of(type(description)):
+        if constraint is not None:
+            yield name, constraint, getattr(description, name)
 
 
 def shown(value: object) -> str:

@@ -13,6 +13,9 @@ from thalweg.descriptions.constraints import RELATIONS, Constraint, declared, sh
 from thalweg.descriptions.families import FAMILIES
 from thalweg.errors import SettingError
 
+STRUCTURE, SETTINGS = REMEMBERED = ("thalweg structure", "thalweg settings")
+"""Where an instance remembers what follows from its fields, which never change."""
+
 
 @dataclass(frozen=True)
 class Description:
@@ -32,6 +35,10 @@ class Description:
         for name, constraint, value in declared(self):
             for relation, other in constraint.relations:
                 _check_relation(type(self).__name__, name, value, relation, other, self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and other processes get: all but what is remembered of the fields."""
+        return {name: value for name, value in vars(self).items() if name not in REMEMBERED}
 
 
 def _is_number(value: object) -> bool:

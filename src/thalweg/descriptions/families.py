@@ -127,9 +127,10 @@ def name_of(description: Description) -> str:
         DescriptionError: the class is not registered.
     """
     for known in FAMILIES.values():
-        for name, cls in known.members.items():
-            if cls is type(description):
-                return name
+        if isinstance(description, known.base):
+            names = [name for name, cls in known.members.items() if cls is type(description)]
+            if names:
+                return names[0]
     raise DescriptionError(
         f"{type(description).__name__} is not registered; decorate it with "
         "@tw.register(family, name), or call tw.register(family, name)(cls), so that files can "

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from thalweg.descriptions.constraints import Constraint, constraint_of, shown
+from thalweg.descriptions.constraints import Constraint, constraint_of, fields_of, shown
 from thalweg.descriptions.description import Description
 from thalweg.descriptions.families import FAMILIES, is_required, name_of
 from thalweg.errors import DescriptionError, SettingError, UnknownNameError
@@ -36,9 +36,9 @@ def to_plain(description: Description) -> dict[str, Plain]:
             in place of a setting).
     """
     plain: dict[str, Plain] = {"type": name_of(description)}
-    for field in dataclasses.fields(description):
-        where = f"{type(description).__name__}.{field.name}"
-        plain[field.name] = _plain_value(where, getattr(description, field.name))
+    for name, _ in fields_of(type(description)):
+        where = f"{type(description).__name__}.{name}"
+        plain[name] = _plain_value(where, getattr(description, name))
     return plain
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from thalweg.descriptions.constraints import constraint_of, declared
-from thalweg.descriptions.description import Description
+from thalweg.descriptions.constraints import Constraint, declared, fields_of
+from thalweg.descriptions.description import SETTINGS, STRUCTURE, Description
 
 DescriptionT = TypeVar("DescriptionT", bound=Description)
 
@@ -25,19 +26,42 @@ def descriptions_in(description: Description) -> Iterator[Description]:
 
 def settings_of(description: Description, prefix: str = "") -> dict[str, Any]:
     """Every numeric setting inside a description, by path (``"layers.2.rate"``)."""
+    found = _settings_of(description)
+    return {f"{prefix}{path}": value for path, value in found.items()}
+
+
+def _settings_of(description: Description) -> dict[str, Any]:
+    """The settings, remembered where all are plain numbers: arrays may change."""
+    own = vars(description)
+    if (known := own.get(SETTINGS)) is not None:
+        return known
     found: dict[str, Any] = {}
+    lasting = True
     for name, constraint, value in declared(description):
-        path = f"{prefix}{name}"
         if isinstance(value, Description):
-            found |= settings_of(value, f"{path}.")
+            inner = [(name, value)]
         elif constraint.role == "parts":
-            for index, item in enumerate(value):
-                found |= settings_of(item, f"{path}.{index}.")
-        elif constraint.role == "numbers":
-            found |= {f"{path}.{index}": item for index, item in enumerate(value)}
-        elif constraint.role == "setting":
-            found[path] = value
+            inner = [(f"{name}.{index}", item) for index, item in enumerate(value)]
+        else:
+            inner = []
+            found |= _own_settings(name, constraint, value)
+        for path, part in inner:
+            found |= {f"{path}.{rest}": number for rest, number in _settings_of(part).items()}
+            lasting = lasting and SETTINGS in vars(part)
+        lasting = lasting and own.get(name) is value
+    if lasting and all(isinstance(number, _NUMBERS) for number in found.values()):
+        own[SETTINGS] = found
     return found
+
+
+_NUMBERS = (int, float, np.generic)
+
+
+def _own_settings(name: str, constraint: Constraint, value: Any) -> dict[str, Any]:
+    """The settings that one field holds itself."""
+    if constraint.role == "numbers":
+        return {f"{name}.{index}": item for index, item in enumerate(value)}
+    return {name: value} if constraint.role == "setting" else {}
 
 
 def replace_settings(
@@ -77,7 +101,7 @@ def structure_of(part: Any) -> object:
     True
     """
     if isinstance(part, Description):
-        return type(part), tuple(_structure_of_fields(part))
+        return vars(part).get(STRUCTURE) or _structure_of_description(part)
     if isinstance(part, (tuple, list)):
         return type(part), tuple(structure_of(item) for item in cast("tuple[Any, ...]", part))
     if isinstance(part, np.ndarray):
@@ -86,19 +110,43 @@ def structure_of(part: Any) -> object:
     return _Same(part)
 
 
-def _structure_of_fields(description: Description) -> Iterator[tuple[str, object]]:
-    for field in dataclasses.fields(description):
-        value = getattr(description, field.name)
-        constraint = constraint_of(field)
-        if constraint is None or constraint.role in {"part", "parts"}:
-            yield field.name, structure_of(value)
-        elif constraint.role == "numbers":
-            yield field.name, len(value)
-        elif constraint.role == "setting":
-            is_part = isinstance(value, Description)
-            yield field.name, structure_of(value) if is_part else None
-        else:
-            yield field.name, (type(value), value)
+def _structure_of_description(description: Description) -> object:
+    """The structure, remembered where no field holds what may change."""
+    own = vars(description)
+    fields: list[tuple[str, object]] = []
+    lasting = True
+    for name, constraint in fields_of(type(description)):
+        value = getattr(description, name)
+        fields.append((name, _structure_of_field(constraint, value)))
+        lasting = lasting and own.get(name) is value and _lasts(constraint, value)
+    found = _Structure((type(description), tuple(fields)))
+    if lasting:
+        own[STRUCTURE] = found
+    return found
+
+
+def _structure_of_field(constraint: Constraint | None, value: Any) -> object:
+    if constraint is None or constraint.role in {"part", "parts"}:
+        return structure_of(value)
+    if constraint.role == "numbers":
+        return len(value)
+    if constraint.role == "setting":
+        return structure_of(value) if isinstance(value, Description) else None
+    return type(value), value
+
+
+def _lasts(constraint: Constraint | None, value: Any) -> bool:
+    """Whether the structure of a field's value stays as it is; those inside it are known."""
+    if isinstance(value, Description):
+        return STRUCTURE in vars(value)
+    if constraint is not None and constraint.role == "setting":
+        return True
+    if isinstance(value, tuple):
+        return all(_lasts(None, item) for item in cast("tuple[Any, ...]", value))
+    return value is None or isinstance(value, _PLAIN)
+
+
+_PLAIN = (bool, int, float, str, np.generic, FunctionType, type)
 
 
 def is_fixed(part: Any) -> bool:
@@ -111,11 +159,29 @@ def is_fixed(part: Any) -> bool:
     (True, False)
     """
     if isinstance(part, Description):
-        values = (getattr(part, field.name) for field in dataclasses.fields(part))
+        values = (getattr(part, name) for name, _ in fields_of(type(part)))
         return type(part).__module__.startswith("thalweg.") and all(map(is_fixed, values))
     if isinstance(part, (tuple, list)):
         return all(map(is_fixed, cast("tuple[Any, ...]", part)))
     return part is None or isinstance(part, (bool, int, float, str, np.ndarray, np.generic))
+
+
+class _Structure:
+    """The class and fields of a description, hashed once."""
+
+    __slots__ = ("_fields", "_hash")
+
+    def __init__(self, fields: tuple[object, ...]) -> None:
+        self._fields = fields
+        self._hash = hash(fields)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Structure):
+            return NotImplemented
+        return other is self or (other._hash == self._hash and other._fields == self._fields)
 
 
 class _Same:

@@ -16,7 +16,7 @@ A plain function ``network(x, scope)`` serves as a network too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -38,7 +38,7 @@ from thalweg.graph import (
 from thalweg.nn.initialisers import Fans, Initialiser
 from thalweg.nn.paths import is_frozen
 from thalweg.ops.functions import astype, fold_in, stop_gradient
-from thalweg.ops.random import key_from_seed
+from thalweg.ops.random import keys_of_texts
 
 if TYPE_CHECKING:
     from thalweg.nn.summary import Summary
@@ -358,11 +358,10 @@ def initialise(
 def initial_parameters(plan: Blueprint, seed: int = 0, dtype: Any = "float32") -> dict[str, Array]:
     """The starting parameters of a network that is traced already, by path."""
     kind = as_dtype(dtype)
+    generators = _generators(seed, tuple(plan.parameters))
     return {
-        path: parameter.initialiser.sample(
-            _generator(seed, path), parameter.shape, parameter.fans
-        ).astype(kind)
-        for path, parameter in plan.parameters.items()
+        path: parameter.initialiser.sample(generator, parameter.shape, parameter.fans).astype(kind)
+        for (path, parameter), generator in zip(plan.parameters.items(), generators, strict=False)
     }
 
 
@@ -375,13 +374,18 @@ def initial_states(plan: Blueprint, dtype: Any = "float32") -> dict[str, Array]:
 
 def _state_start(state: StateValue) -> Array:
     if isinstance(state.start, Initialiser):
-        return state.start.sample(_generator(0, state.path), state.shape, Fans(1, 1))
+        return state.start.sample(next(_generators(0, (state.path,))), state.shape, Fans(1, 1))
     return np.full(state.shape, state.start, np.float64)
 
 
-def _generator(seed: int, path: str) -> np.random.Generator:
-    words = key_from_seed(seed, *path.encode())
-    return np.random.Generator(np.random.Philox(key=int(words[0]) << 32 | int(words[1])))
+def _generators(seed: int, paths: tuple[str, ...]) -> Iterator[np.random.Generator]:
+    """A generator for each path, of seed and path alone; the next one ends the one before."""
+    bits = np.random.Philox(key=0)
+    state = bits.state
+    for key in keys_of_texts(seed, paths):
+        state["state"]["key"][0] = key
+        bits.state = state
+        yield np.random.Generator(bits)
 
 
 class Evaluated(NamedTuple):

@@ -53,6 +53,10 @@ class Arguments:
     backend: str = "native"
     threads: int | None = None
 
+    def but(self, **changes: Any) -> Arguments:
+        """The same arguments but for some."""
+        return Arguments(**{**vars(self), **changes})
+
 
 class Options(TypedDict, total=False):
     """The options of :func:`fit`, for type checkers; see there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
@@ -62,7 +63,7 @@ def beginning(
             fit the network.
     """
     plan = planned(network, shape, dtype) if plan is None else plan
-    total = sum(int(np.prod(item.shape, dtype=object)) for item in plan.parameters.values())
+    total = sum(math.prod(item.shape) for item in plan.parameters.values())
     if total > _LARGEST:
         raise SettingError(
             f"the network has {total:,} parameters, more than this version trains ({_LARGEST:,}); "

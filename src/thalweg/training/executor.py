@@ -62,7 +62,7 @@ class Stretch(NamedTuple):
 
 
 def gathered(
-    job: Job, first: int, losses: Sequence[float], sums: Sums, failed: bool = False
+    job: Job, first: int, losses: Sequence[float] | Array, sums: Sums, failed: bool = False
 ) -> Stretch:
     """A stretch from the mean losses of its batches; bit for bit the same however it is cut.
 
@@ -74,17 +74,36 @@ def gathered(
         failed: whether the step after them failed.
     """
     epochs: list[Sums] = []
-    end = first + len(losses)
-    begin = first
+    begin, end = first, first + len(losses)
+    begins = first % job.steps_per_epoch == 0 and sums == Sums()
+    if begins and len(losses) >= _MANY and job.rows.weights is None:
+        epochs = _whole_epochs(job, np.asarray(losses, np.float64))
+        begin += len(epochs) * job.steps_per_epoch
+    rest: list[float] = np.asarray(losses[begin - first :], np.float64).tolist()
     while begin < end:
         after = min(end, (begin // job.steps_per_epoch + 1) * job.steps_per_epoch)
-        steps = range(begin, after)
-        sums = sums.plus(losses[begin - first : after - first], job.weights(steps))
+        part = rest[len(rest) - (end - begin) : len(rest) - (end - after)]
+        sums = sums.plus(part, job.weights(range(begin, after)))
         if after % job.steps_per_epoch == 0:
             epochs.append(sums)
             sums = Sums()
         begin = after
-    return Stretch(len(losses), tuple(epochs), sums, failed)
+    return Stretch(end - first, tuple(epochs), sums, failed)
+
+
+_MANY = 64
+"""Losses from which on NumPy adds them up faster."""
+
+
+def _whole_epochs(job: Job, losses: Array) -> list[Sums]:
+    """The sums of all epochs that lie in a stretch from its first step on."""
+    length = job.steps_per_epoch
+    count = len(losses) // length
+    weights = np.array(job.weights(range(length)))
+    with np.errstate(all="ignore"):
+        parts = losses[: count * length].reshape(count, length) * weights
+        totals = np.add.accumulate(parts, axis=1)[:, -1] + 0.0  # in order; no sum is -0
+    return [Sums(total, float(weights.sum())) for total in totals.tolist()]
 
 
 class Executor(Protocol):

@@ -60,6 +60,16 @@ class Rows(NamedTuple):
         weights = None if self.weights is None else self.weights[places]
         return Batch(self.x[places], self.y[places], weights)
 
+    def like(self, count: int) -> Batch:
+        """So many rows without their values: their shape and types."""
+        x, y, weights = (
+            None if item is None else np.empty((count, *item.shape[1:]), item.dtype)
+            for item in self
+        )
+        assert x is not None
+        assert y is not None
+        return Batch(x, y, weights)
+
     def __len__(self) -> int:
         return len(self.x)
 
@@ -166,7 +176,7 @@ class Job:
     def graph(self, state: State, length: int) -> StepGraph:
         """The step for batches of this length; traced once for each length."""
         if length not in self._graphs:
-            batch = self.rows.take(np.arange(length))
+            batch = self.rows.like(length)
             self._graphs[length] = StepGraph(self.recipe, state, batch, self.programs)
             self._graphs[length].adjust(self._adjusted)
         return self._graphs[length]

@@ -15,19 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thalweg.descriptions import Plain, replace_settings, settings_of, structure_of
-from thalweg.graph import Array, Tensor
-from thalweg.optim.accumulation import group_of
-from thalweg.optim.optimizers import Moment
+from thalweg.descriptions import Plain, settings_of, structure_of
+from thalweg.graph import Array
 from thalweg.optim.plateau import ReduceOnPlateau, plateaus
 from thalweg.training.executor import Executor, Stretch, Sums
 from thalweg.training.finishing import Finish
 from thalweg.training.history import Callback, Display, Epoch, History, Progress
 from thalweg.training.job import Chosen, Job
+from thalweg.training.rates import TracedRate
 from thalweg.training.recipe import Values
 from thalweg.training.step import State
 from thalweg.training.stopping import GRADIENT_NORM, Best, EarlyStopping, Stopping
-from thalweg.training.traced import Traced
 
 _STRETCH_SECONDS = 0.2
 
@@ -309,19 +307,17 @@ class Loop:
         optimizer, count = job.recipe.optimizer, job.recipe.accumulate
         lengths = job.total_steps, job.steps_per_epoch
         settings = settings_of(optimizer, "optimizer.")
-
-        def rate(numbers: Tensor) -> Tensor:
-            moment = Moment(numbers[0], *lengths)
-            moment = group_of(moment, count).moment if count > 1 else moment
-            values = {path: numbers[place] for place, path in enumerate(settings, 1)}
-            return replace_settings(optimizer, values, "optimizer.").rate(moment)
-
         key = ("rate", structure_of(optimizer), count, *lengths)
-        traced = job.programs.once(key, lambda: Traced(rate))
+        rate = job.programs.once(key, lambda: TracedRate(optimizer, count, lengths))
+        known: dict[tuple[float, ...], float] = {}
 
         def rate_of(step: int, shares: Mapping[str, float]) -> float:
-            now = {**settings, **shares}
-            return float(traced(np.array([step, *now.values()], np.float64)))
+            numbers = tuple(map(float, {**settings, **shares}.values()))
+            if rate.is_constant and numbers in known:
+                return known[numbers]
+            known.clear()
+            known[numbers] = found = rate(step, numbers)
+            return found
 
         return rate_of
 

@@ -21,6 +21,8 @@ from thalweg.training.validation import hold_out, input_rows, row_weights, with_
 
 _DEFAULT_BATCH = 128
 
+_FLOATS = {name: as_dtype(name) for name in ("float32", "float64")}
+
 
 class Problem(NamedTuple):
     """Rows to learn from, and a network's arrays before the first update.
@@ -86,7 +88,7 @@ def problem(
     inputs = shared.recent(("x", id(x), missing), lambda: input_rows(x, missing=missing), x)
     shape = inputs.shape[1:]
     plan = shared.recent(
-        ("plan", id(network), shape, kind.name), lambda: planned(network, shape, kind), network
+        ("plan", id(network), shape, kind), lambda: planned(network, shape, kind), network
     )
     begin = beginning(network, shape, seed, kind, start, plan)
 
@@ -111,7 +113,7 @@ def problem(
     targets = (y, loss, classes, sample_weight)
     given = (*targets, class_weight, validation, rows)
     splits = isinstance(validation, (float, int, np.floating))
-    all_rows = ("rows", id(inputs), missing, begin.output_shape, kind.name, scale_targets)
+    all_rows = ("rows", id(inputs), missing, begin.output_shape, kind, scale_targets)
     key = ("data", *all_rows, splits and seed)
     found = shared.recent((*key, *_identities(given)), data, inputs, *given)
     states = _learned(network, found, begin, kind, plan, shared)
@@ -206,6 +208,8 @@ def float_dtype(dtype: Any) -> np.dtype[Any]:
     Raises:
         SettingError: neither float32 nor float64.
     """
+    if isinstance(dtype, str) and dtype in _FLOATS:
+        return _FLOATS[dtype]
     try:
         kind = as_dtype(dtype)
     except DTypeError as error:

@@ -75,13 +75,17 @@ class Recipe:
         """What shapes the step: recipes of equal structure differ by numeric settings alone."""
         return tuple(structure_of(getattr(self, field.name)) for field in fields(self))
 
-    def settings(self) -> Values:
-        """Every numeric setting by path, as float64 numbers."""
+    def numbers(self) -> dict[str, float]:
+        """Every numeric setting by path."""
         return {
             path: _number(path, value)
             for name, part in self.parts().items()
             for path, value in settings_of(part, f"{name}.").items()
         }
+
+    def settings(self) -> Values:
+        """Every numeric setting by path, as float64 numbers."""
+        return {path: np.asarray(value) for path, value in self.numbers().items()}
 
     def with_settings(self, values: Mapping[str, Tensor]) -> Recipe:
         """The same recipe with tensors in place of its numbers."""
@@ -101,14 +105,16 @@ class Recipe:
         return {path: slots.get(f"{AVERAGE}/{path}", value) for path, value in parameters.items()}
 
 
-def _number(path: str, value: Any) -> Array:
+def _number(path: str, value: Any) -> float:
+    if isinstance(value, (int, float)):
+        return float(value)
     number = np.asarray(value, np.float64)
     if number.shape:
         raise SettingError(
             f"{path} is an array of shape {number.shape}; one network takes one number, "
             "an array is for several: members=K"
         )
-    return number
+    return float(number)
 
 
 def depends_on_length(recipe: Recipe) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from thalweg.graph import (
     DTYPES,
     Array,
     Graph,
+    Shape,
     Tensor,
     TensorType,
     as_tensor,
@@ -67,8 +68,11 @@ class Outcome(NamedTuple):
     probe: float
 
 
-_INTEGER = TensorType((), DTYPES["int64"])
-_NUMBER = TensorType((), DTYPES["float64"])
+_Kind = tuple[Shape, np.dtype[Any]]
+
+_INTEGER: _Kind = ((), DTYPES["int64"])
+_NUMBER: _Kind = ((), DTYPES["float64"])
+_KEY: _Kind = ((2,), DTYPES["uint32"])
 
 
 class StepGraph:
@@ -79,60 +83,51 @@ class StepGraph:
         state: gives names, shapes and types.
         batch: gives the batch's shape and types.
         programs: where steps of the same structure share their trace.
+
+    Attributes:
+        numbers: the numeric settings by path, in the order of the inputs.
     """
 
     def __init__(
         self, recipe: Recipe, state: State, batch: Batch, programs: Programs | None = None
     ) -> None:
         self.recipe = recipe
-        self._settings = recipe.settings()
+        self.numbers = recipe.numbers()
         self._groups: dict[str, list[str]] = {
             "parameters": list(state.parameters),
             "slots": list(state.slots),
             "states": list(state.states),
-            "settings": list(self._settings),
+            "settings": list(self.numbers),
         }
         names, types = self._signature(state, batch)
         self._has_weights = batch.weights is not None
-        key = ("step", recipe.structure, tuple(names), tuple(types), self._has_weights)
+        key = ("step", recipe.structure, names, types, self._has_weights)
         shared = programs or Programs()
         self.traced, self.graph = shared.once(key, lambda: self._made(types, names))
 
-    def _made(self, types: list[TensorType], names: list[str]) -> tuple[Graph, Graph]:
-        traced, _ = trace_flat(self._step, types, names)
+    def _made(self, types: Sequence[_Kind], names: Sequence[str]) -> tuple[Graph, Graph]:
+        traced, _ = trace_flat(self._step, [TensorType(*type_) for type_ in types], names)
         return traced, optimise(traced).graph
 
-    def _signature(self, state: State, batch: Batch) -> tuple[list[str], list[TensorType]]:
-        arrays: list[tuple[str, Array]] = [
-            *state.parameters.items(),
-            *state.slots.items(),
-            *state.states.items(),
-        ]
-        pairs = [(name, TensorType(array.shape, array.dtype)) for name, array in arrays]
-        pairs += [(name, _NUMBER) for name in self._groups["settings"]]
-        pairs += [
-            ("step", _INTEGER),
-            ("total_steps", _INTEGER),
-            ("steps_per_epoch", _INTEGER),
-            ("key", TensorType((2,), DTYPES["uint32"])),
-        ]
-        given = {"x": batch.x, "y": batch.y, "weights": batch.weights}
-        pairs += [
-            (name, TensorType(array.shape, array.dtype))
-            for name, array in given.items()
-            if array is not None
-        ]
-        return [name for name, _ in pairs], [type_ for _, type_ in pairs]
+    def _signature(self, state: State, batch: Batch) -> tuple[tuple[str, ...], tuple[_Kind, ...]]:
+        rows = {"x": batch.x, "y": batch.y, "weights": batch.weights}
+        given = {name: array for name, array in rows.items() if array is not None}
+        groups = (state.parameters, state.slots, state.states)
+        names = [name for group in groups for name in group]
+        names += [*self.numbers, "step", "total_steps", "steps_per_epoch", "key", *given]
+        types = [(array.shape, array.dtype) for group in groups for array in group.values()]
+        types += [_NUMBER] * len(self.numbers) + [_INTEGER] * 3 + [_KEY]
+        types += [(array.shape, array.dtype) for array in given.values()]
+        return tuple(names), tuple(types)
 
     def adjust(self, settings: Mapping[str, float]) -> None:
         """Change numeric settings for later steps, by path."""
-        for path, value in settings.items():
-            self._settings[path][...] = value
+        self.numbers.update(settings)
 
     @property
     def settings(self) -> tuple[str, ...]:
         """The paths of the numeric settings, in the order of the inputs."""
-        return tuple(self._settings)
+        return tuple(self.numbers)
 
     def arguments(self, state: State, batch: Batch, run: Run) -> list[Array]:
         """The arrays of one step in the graph's order."""
@@ -141,7 +136,7 @@ class StepGraph:
             *state.parameters.values(),
             *state.slots.values(),
             *state.states.values(),
-            *self._settings.values(),
+            *(np.asarray(number, np.float64) for number in self.numbers.values()),
             *(np.asarray(number, np.int64) for number in numbers),
             run.key,
             batch.x,

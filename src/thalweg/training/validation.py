@@ -186,24 +186,30 @@ def validator(code: TargetCode, rows: Rows) -> Callable[[Array], dict[str, float
     weights = None if rows.weights is None else constant(rows.weights)
     targets = constant(rows.y)
     loss = Traced(lambda outputs: code.loss(outputs, targets, weights))
+    truth = None if code.classes is None else _truth(code, rows)
 
     def validate(outputs: Array) -> dict[str, float]:
         values = {"validation_loss": float(loss(outputs))}
-        if code.classes is not None:
-            values["validation_accuracy"] = _accuracy(code, outputs, rows)
+        if truth is not None:
+            values["validation_accuracy"] = _accuracy(code, outputs, truth, rows.weights)
         return values
 
     return validate
 
 
-def _accuracy(code: TargetCode, outputs: Array, rows: Rows) -> float:
+def _truth(code: TargetCode, rows: Rows) -> Array:
+    """The rows' classes."""
     if code.loss.kind == "binary":
-        right = (outputs > 0).reshape(-1) == (rows.y > 0.5).reshape(-1)
-    else:
-        truth = rows.y if rows.y.ndim == 1 else np.argmax(rows.y, axis=1)
-        right = np.argmax(outputs, axis=1) == truth
-    if rows.weights is None:
-        return float(np.mean(right))
-    if not rows.weights.any():
+        return (rows.y > 0.5).reshape(-1)
+    return rows.y if rows.y.ndim == 1 else np.argmax(rows.y, axis=1)
+
+
+def _accuracy(code: TargetCode, outputs: Array, truth: Array, weights: Array | None) -> float:
+    binary = code.loss.kind == "binary"
+    found = (outputs > 0).reshape(-1) if binary else outputs.argmax(axis=1)
+    right = found == truth
+    if weights is None:
+        return int(np.count_nonzero(right)) / right.size
+    if not weights.any():
         return float("nan")
-    return float(np.average(right, weights=rows.weights))
+    return float(np.average(right, weights=weights))

@@ -9,9 +9,9 @@ from typing import Protocol
 from thalweg.compiler.threads import one_blas_thread
 from thalweg.training.beginning import whole_number
 from thalweg.training.loop import interrupts
-from thalweg.training.native import cores
 from thalweg.training.population.member import MemberRun
 from thalweg.training.programs import Programs
+from thalweg.training.thread_choice import cores
 
 _TICK = 0.2
 """Seconds between two ticks."""

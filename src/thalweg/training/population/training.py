@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,7 +132,7 @@ class InTurn:
     def own(self, place: int) -> Arguments:
         """Members share the cores; a member that is alone may use all of them."""
         given = self._arguments(place)
-        return replace(given, threads=1) if self.members > 1 else given
+        return given.but(threads=1) if self.members > 1 else given
 
     def done(self, member: MemberRun) -> None:
         """A member has ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -143,15 +143,15 @@ class Varying:
             changes[name] = _replaced(name, getattr(self._given, name), numbers)
         if self._given.checkpoint is not None:
             changes["checkpoint"] = f"{os.fspath(self._given.checkpoint)}.{member}"
-        return replace(self._given, **changes)
+        return self._given.but(**changes)
 
 
 def arrays_in(name: str, value: Any) -> dict[str, Array]:
     """The arrays among the numeric settings of an argument, by path."""
     return {
-        path: cast("Array", number)
+        f"{prefix}{path}": cast("Array", number)
         for prefix, part in _descriptions(name, value)
-        for path, number in settings_of(part, prefix).items()
+        for path, number in settings_of(part).items()
         if isinstance(number, np.ndarray) and np.ndim(cast("Any", number))
     }
 
@@ -185,6 +185,8 @@ def refuse_several(arguments: Arguments) -> None:
         SettingError: naming the argument.
     """
     for name, value in vars(arguments).items():
+        if value is None or isinstance(value, (str, int, float)):
+            continue
         if isinstance(value, PerMember):
             raise SettingError(
                 f"{name} has a value for each of {len(value)} members; say members={len(value)}"
