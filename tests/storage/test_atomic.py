@@ -92,6 +92,11 @@ def test_steps_come_in_the_promised_order(target, monkeypatch):
 
     write_atomically(target, [b"new"], verify)
     assert steps == ["write", "fsync", "verify", "replace", "fsync"]
+    steps.clear()
+    target.write_bytes(b"former")
+    write_atomically(target, [b"new"], verify, disposable=True)
+    assert steps == ["write", "verify", "replace"]
+    assert target.read_bytes() == b"new"
 
 
 def test_the_folder_is_what_is_synced_last(target, monkeypatch):
