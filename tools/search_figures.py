@@ -4,7 +4,8 @@ Run from the project's root: ``python tools/search_figures.py [trials] [loops] [
 by default 500 trials, 50 loops, 10 minutes for each, seed 0. The table adult.csv is looked for in
 ``../shared/data``; PyTorch is left out where it is not installed. Both search the same space at
 random over the same rows, with batches, early stopping and the best epoch's weights alike; the
-validation rows choose, and the test rows are looked at once, for the network that was chosen.
+validation rows choose, and the test rows are looked at once, for the network that was chosen. Each
+library's row is printed as soon as it is there; Ctrl-C ends a library's search with what it found.
 """
 
 from __future__ import annotations
@@ -103,15 +104,20 @@ def torch_search(prepared: PreparedTable, trials: int, seconds: float, seed: int
     best: tuple[float, Any, Settings] = (np.inf, torch.nn.Identity(), {})
     bests: list[float] = []
     began = time.perf_counter()
-    for number in range(trials):
-        settings = sampler.propose(space, seed + 1, number, 1, [])[0]
-        torch.manual_seed(seed + number)
-        loss, net = torch_trial(settings, x, y, train, validation)
-        if loss < best[0]:
-            best = loss, net, settings
-        bests.append(best[0])
-        if time.perf_counter() - began > seconds:
-            break
+    try:
+        for number in range(trials):
+            settings = sampler.propose(space, seed + 1, number, 1, [])[0]
+            torch.manual_seed(seed + number)
+            loss, net = torch_trial(settings, x, y, train, validation)
+            if loss < best[0]:
+                best = loss, net, settings
+            bests.append(best[0])
+            say_progress(len(bests), best[0], time.perf_counter() - began)
+            if time.perf_counter() - began > seconds:
+                break
+    except KeyboardInterrupt:
+        if not bests:
+            raise
     passed = time.perf_counter() - began
     with torch.no_grad():
         probabilities = torch.softmax(best[1].eval()(x), dim=1).numpy()
@@ -167,6 +173,19 @@ def torch_trial(settings: Settings, x: Any, y: Any, train: Any, validation: Any)
     return best, net
 
 
+def say_progress(count: int, best: float, seconds: float) -> None:
+    """Every tenth loop, on standard error."""
+    if count % 10 == 0:
+        print(f"PyTorch: {count} loops, {seconds:.0f} s, best {best:.4f}", file=sys.stderr)
+
+
+def print_marks(found: Found) -> None:
+    """The best losses on the way."""
+    marks = [n for n in (10, 25, 50, 100, 250, 500, 1000) if n <= len(found.bests)]
+    told = ", ".join(f"{found.bests[n - 1]:.4f} after {n}" for n in marks)
+    print(f"\n{found.library}: {told}", flush=True)
+
+
 def print_row(found: Found) -> None:
     """A Markdown row."""
     settings = ", ".join(
@@ -196,9 +215,7 @@ def main(trials: int = 500, loops: int = 50, minutes: float = 10.0, seed: int = 
         found.append(torch_search(prepared, loops, 60 * minutes, seed))
         print_row(found[1])
     for one in found:
-        marks = [n for n in (10, 25, 50, 100, 250, 500, 1000) if n <= len(one.bests)]
-        told = ", ".join(f"{one.bests[n - 1]:.4f} after {n}" for n in marks)
-        print(f"\n{one.library}: {told}")
+        print_marks(one)
 
 
 if __name__ == "__main__":

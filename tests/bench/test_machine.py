@@ -1,9 +1,21 @@
 """What is said of the machine, and the loop that measures its peak."""
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from thalweg.bench.machine import MultiplyAdd, busy_seconds, core_count, describe, loop_text
+from thalweg.bench.machine import (
+    MultiplyAdd,
+    busy_seconds,
+    core_count,
+    describe,
+    loop_text,
+    processor_seconds,
+)
 
 
 def test_the_machine_is_described():
@@ -20,6 +32,19 @@ def test_the_machine_tells_how_busy_it_was():
     after = busy_seconds()
     assert (before is None) == (after is None)
     assert after is None or after >= before > 0
+
+
+def test_processes_that_still_run_are_counted():
+    told = any(Path("/proc/self/task").glob("*/children"))
+    program = "import sys; sum(range(10**7)); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        child.stdout.readline()
+        own, both = time.process_time(), processor_seconds()
+        child.stdin.close()
+    assert both >= own
+    assert not told or both - time.process_time() > 0.05
 
 
 def test_the_loop_is_one_multiply_add_for_each_chain():

@@ -5,6 +5,7 @@ import pytest
 from thalweg.bench.__main__ import main
 from thalweg.bench.machine import core_count
 from thalweg.bench.options import chosen_peers, chosen_threads, parse
+from thalweg.bench.populations import MAIN, population_case
 from thalweg.errors import SettingError
 
 
@@ -42,6 +43,8 @@ def test_quick_is_small_and_gives_way():
         (["--grid-rounds", "-1"], "--grid-rounds = -1 is below 1"),
         (["--seconds", "nan"], "--seconds = nan is outside"),
         (["--grid-seconds", "0"], "--grid-seconds = 0.0 is outside"),
+        (["--population-rounds", "0"], "--population-rounds = 0 is below 1"),
+        (["--population-seconds", "61"], "--population-seconds = 61.0 is outside"),
         (["--epochs", "0"], "--epochs = 0 is below 1"),
     ],
 )
@@ -73,3 +76,13 @@ def test_a_file_is_no_folder(tmp_path):
 def test_lists_keep_one_of_each_in_order():
     assert chosen_peers("--peers", "jax,pytorch,jax") == ("thalweg", "pytorch", "jax")
     assert chosen_threads("all,1,1") == tuple(sorted({1, core_count()}))
+
+
+def test_the_main_population_is_measured_longer():
+    options, _ = parse(["--population-rounds", "2", "--population-seconds", "3"])
+    few = options.population_protocol_of(population_case(8))
+    main_one = options.population_protocol_of(MAIN)
+    assert (few.rounds, few.most_seconds) == (2, 3.0)
+    assert (main_one.rounds, main_one.most_seconds) == (4, 6.0)
+    assert parse(["--rounds", "3"])[0].validation_rounds == 3
+    assert parse(["--rounds", "9"])[0].validation_rounds == 5

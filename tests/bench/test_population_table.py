@@ -6,21 +6,25 @@ from dataclasses import replace
 import pytest
 
 from thalweg.bench import running
-from thalweg.bench.__main__ import kept
 from thalweg.bench.cases import Case, image_case
+from thalweg.bench.keeping import merged
 from thalweg.bench.options import Options
+from thalweg.bench.population_protocol import FixedWork
 from thalweg.bench.population_table import (
     peak_share,
+    peak_text,
     population_section,
     population_targets,
+    share_of,
     validation_ratio,
     validation_section,
 )
 from thalweg.bench.populations import MAIN, POPULATION_TARGETS, population_case
 from thalweg.bench.protocol import Protocol
 from thalweg.bench.results import DIFFERENT, FAILED, Report, Row, targets
-from thalweg.bench.table import markdown, terminal
-from thalweg.bench.validation import ValidationRow
+from thalweg.bench.table import markdown
+from thalweg.bench.terminal import terminal
+from thalweg.bench.validation import ValidationRow, Way
 
 FEW, WIDE = population_case(8), population_case(64, (30, 128, 128, 2))
 LENET = replace(image_case("lenet", 64, 4), members=16)
@@ -77,10 +81,12 @@ def test_the_share_of_the_peak_is_that_of_all_threads(many):
     assert population_targets(many)[0][1:] == ("≥ 60%", "66%", True)
     many.machine.peak.clear()
     assert population_targets(many)[0][1:] == ("≥ 60%", "–", None)
+    many.populations[3].peak = 8e11
+    assert population_targets(many)[0][1:] == ("≥ 60%", "33%", False)
 
 
 def test_one_line_for_each_case_in_order(many):
-    text = population_section(many)
+    text, details = population_section(many).split("Start is what the first call takes")
     lines = [line for line in text.splitlines() if line.startswith("| ") and "×" in line]
     assert [line.split(" | ")[0][2:] for line in lines] == [
         "8 × 30-64-64-2, batch 32", "256 × 30-64-64-2, batch 32", "64 × 30-128-128-2, batch 32",
@@ -93,7 +99,35 @@ def test_one_line_for_each_case_in_order(many):
     assert own["torch.func vmap"] == "10.0"
     assert own["JAX scan"] == "–"
     assert dict(zip(header, line_with(text, "LeNet"), strict=True))["torch.func vmap"] == "**0.80**"
-    assert "threads: 2: failed (OSError: no memory)." in text
+    assert "threads: 2: failed (OSError: no memory)." in details
+
+
+def test_every_timed_row_is_in_the_details_and_a_shortened_one_says_so(many):
+    many.populations[0].steps = 32
+    short = many.populations[1]
+    short.steps, short.start_seconds, short.steady_seconds = 20, 1.5, 7e-4
+    short.note = "trained 20 of 32 steps of each network"
+    _, details = population_section(many).split("Start is what the first call takes")
+    assert details.count("\n| 256 × 30-64-64-2 |") == 6
+    assert line_with(details, "16 × LeNet-5", "torch.func vmap", "|")[2:] == [
+        "1", "20", "800 µs", "700 µs", "1.50 s", "equal",
+    ]  # fmt: skip
+    assert line_with(details, "| 256 × 30-64-64-2 | JAX scan |")[-1] == "differ"
+    name = "16 × LeNet-5, batch 64, torch.func vmap, threads: 1"
+    assert f"- {name}: trained 20 of 32 steps of each network." in details
+    assert "trained 20 of 32 steps of each network" in terminal(many)
+    main_one = many.populations[4]
+    main_one.note = "trained 5 of 9 steps"
+    assert "- torch.func vmap, threads: 1: trained 5 of 9 steps." in markdown(many)
+
+
+def test_the_share_is_of_all_cores_in_the_rows_own_run(many):
+    row = many.populations[2]
+    assert share_of(many, row) == pytest.approx(row.rate / 4e11)
+    assert share_of(many, replace(row, peak=2e11)) == pytest.approx(row.rate / 2e11)
+    many.machine.peak.clear()
+    assert share_of(many, row) is None
+    assert peak_text(many, row) == "–"
 
 
 def test_the_main_case_has_a_table_of_its_own(many):
@@ -103,7 +137,7 @@ def test_the_main_case_has_a_table_of_its_own(many):
     part = text.split("## 256 × 30-64-64-2, batch 32")[1].split("\n## ")[0]
     own = line_with(part, "| thalweg | 2 |")
     assert own[5] == "66%"
-    assert own[10] == "414 ms"  # 0.25 s and 10 epochs of 16 batches of 256 members
+    assert own[10] == "2.87 s"  # 0.25 s and 10 epochs of 256 batches of 256 members
     assert line_with(part, "| torch.func vmap (vmap) | 2 |")[3] == "10.0"
     assert "relative error: epochs" in part
 
@@ -130,17 +164,20 @@ def test_the_terminal_tells_of_both(many):
     assert "OSError: no memory" in text
 
 
-def test_the_report_survives_json_and_what_is_not_measured_now_is_kept(many, tmp_path):
+def test_the_report_survives_json_and_what_is_not_measured_now_is_kept(many):
     plain = json.loads(json.dumps(many.plain()))
     assert plain["populations"][2]["gflops"] == pytest.approx(1.056768 / 8.5e-3)
     again = Report.from_plain(plain)
     assert again.populations == many.populations
     assert again.validations == many.validations
     assert markdown(again) == markdown(many)
-    (tmp_path / "benchmarks.json").write_text(json.dumps(plain), encoding="utf-8")
-    options = Options((), (), (), "", None, None, "", 1, tmp_path, keep=True)
     now = replace(many, populations=[], validations=[], titles={"thalweg": "thalweg"})
-    assert markdown(kept(now, options)) == markdown(many)
+    both = merged(now, again)
+    assert both.kept == [
+        *dict.fromkeys(row.case.name for row in again.populations),
+        "cross-validation",
+    ]
+    assert markdown(replace(both, kept=[])) == markdown(many)
 
 
 def test_a_report_without_them_has_no_sections(report):
@@ -155,14 +192,17 @@ def test_populations_are_measured_in_processes(report, tmp_path, monkeypatch):
     options = Options(
         (), ("thalweg", "sklearn"), (1,), "none", brief, brief, "interpreter", 10, None,
         features=False, populations=(case,), validation=True,
+        population_protocol=FixedWork(rounds=1, least_seconds=0.001, steps=0),
     )  # fmt: skip
     report.populations = []
     report.machine.peak.clear()
-    rows = [ValidationRow("thalweg, empty cache", 1, [0.5], [0.5])]
-    monkeypatch.setattr(running, "measure_validation", lambda *words: rows)
+    monkeypatch.setattr(running, "ways", lambda threads: [Way("thalweg", 1, "empty")])
+    monkeypatch.setattr(
+        running, "measure_validation", lambda ways, rows, *words: rows[0].rounds.append(0.5)
+    )
     running.fill(report, options, (), tmp_path, lambda line: None)
     assert [(row.case, row.peer, row.status) for row in report.populations] == [
         (case, "thalweg", "measured")
     ]
     assert 0 < report.populations[0].step_seconds < 1
-    assert report.validations == rows
+    assert report.validations == [ValidationRow("thalweg, empty cache", 1, [0.5])]

@@ -4,7 +4,8 @@ import json
 
 from thalweg.bench.cases import Target, image_case
 from thalweg.bench.results import Report, Row, fastest, reached, targets
-from thalweg.bench.table import grid_ratios, markdown, terminal, thread_ratios, unsteady_cells
+from thalweg.bench.table import grid_ratios, markdown, thread_ratios, unsteady_cells
+from thalweg.bench.terminal import terminal
 
 
 def line_with(text, *words):

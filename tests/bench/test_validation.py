@@ -8,6 +8,7 @@ import pytest
 
 from thalweg.bench import validation
 from thalweg.bench.validation import (
+    ValidationRow,
     Way,
     data,
     main,
@@ -16,6 +17,13 @@ from thalweg.bench.validation import (
     scikit_accuracy,
     ways,
 )
+
+
+def measured(threads, rounds, folder):
+    chosen = ways(threads)
+    rows = [ValidationRow(way.name, way.threads) for way in chosen]
+    measure_validation(chosen, rows, rounds, "native", folder, lambda line: None)
+    return rows
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ def test_rounds_follow_one_another_and_caches_are_emptied(monkeypatch, tmp_path)
         return subprocess.CompletedProcess(command, 0, json.dumps(answer), "")
 
     monkeypatch.setattr(subprocess, "run", run)
-    rows = measure_validation((1, 2), 2, "native", tmp_path, lambda line: None)
+    rows = measured((1, 2), 2, tmp_path)
     one_round = [
         (library, count, filled)
         for count in ("1", "2")
@@ -84,7 +92,7 @@ def test_a_failure_is_a_row_that_says_why(monkeypatch, tmp_path, error, reason):
         raise error
 
     monkeypatch.setattr(subprocess, "run", run)
-    rows = measure_validation((1,), 3, "native", tmp_path, lambda line: None)
+    rows = measured((1,), 3, tmp_path)
     assert len(calls) == len(rows) == 3
     assert all(reason in row.reason for row in rows)
     assert not any(row.rounds for row in rows)
@@ -93,8 +101,30 @@ def test_a_failure_is_a_row_that_says_why(monkeypatch, tmp_path, error, reason):
 def test_without_scikit_learn_nothing_is_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(validation, "version_of", lambda name: "")
     told = []
-    assert measure_validation((1,), 1, "native", tmp_path, told.append) == []
+    assert ways((1, 2)) == []
+    measure_validation([], [], 1, "native", tmp_path, told.append)
     assert "scikit-learn is not installed" in told[0]
-    assert [way.name for way in ways((2,))] == [
-        Way("thalweg", 2, "empty").name, Way("thalweg", 2, "filled").name,
+
+
+def test_rounds_that_ended_before_an_interrupt_are_in_the_rows(monkeypatch, tmp_path):
+    calls = []
+
+    def run(command, **words):
+        calls.append(command)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        answer = {"seconds": [0.2, 0.1], "accuracy": 0.97}
+        return subprocess.CompletedProcess(command, 0, json.dumps(answer), "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    chosen = ways((1,))
+    rows = [ValidationRow(way.name, 1) for way in chosen]
+    with pytest.raises(KeyboardInterrupt):
+        measure_validation(chosen, rows, 3, "native", tmp_path, lambda line: None)
+    assert [len(row.rounds) for row in rows] == [2, 1, 1]
+
+
+def test_the_order_of_a_round():
+    assert ways((2,)) == [
+        Way("thalweg", 2, "empty"), Way("thalweg", 2, "filled"), Way("scikit-learn", 2),
     ]  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from thalweg.bench.cases import GRIDS, IMAGE_ROUNDS, Case, chosen_cases
 from thalweg.bench.machine import core_count
 from thalweg.bench.peers import all_peers, newest_backend
-from thalweg.bench.populations import chosen_populations
+from thalweg.bench.population_protocol import FixedWork
+from thalweg.bench.populations import MAIN, chosen_populations
 from thalweg.bench.protocol import Protocol
 from thalweg.errors import SettingError
 from thalweg.training.backends import BACKENDS
@@ -26,6 +27,11 @@ QUICK = {
     "cross_validation": "none",
 }
 OWN = "thalweg"
+MAIN_ROUNDS, MAIN_FACTOR = 2, 2.0
+"""The main population has so many rounds more, and so many times the seconds of a measurement."""
+
+VALIDATION_ROUNDS = 5
+"""The most rounds of cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Options:
         populations: cases with members.
         validation: whether cross-validation is measured.
         keep: whether what the folder's report holds and is not measured now stays in it.
+        population_protocol: of cases with members.
     """
 
     cases: tuple[Case, ...]
@@ -61,12 +68,26 @@ class Options:
     populations: tuple[Case, ...] = ()
     validation: bool = False
     keep: bool = False
+    population_protocol: FixedWork = field(default_factory=FixedWork)
 
     def protocol_of(self, case: Case) -> Protocol:
         """The cases'; of images fewer rounds, since their steps are long."""
         if not case.form:
             return self.protocol
         return replace(self.protocol, rounds=min(self.protocol.rounds, IMAGE_ROUNDS))
+
+    def population_protocol_of(self, case: Case) -> FixedWork:
+        """Of a case with members; more of the main one."""
+        found = self.population_protocol
+        if case != MAIN:
+            return found
+        seconds = MAIN_FACTOR * found.most_seconds
+        return replace(found, rounds=found.rounds + MAIN_ROUNDS, most_seconds=seconds)
+
+    @property
+    def validation_rounds(self) -> int:
+        """Of cross-validation, whose calls take seconds."""
+        return min(self.protocol.rounds, VALIDATION_ROUNDS)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -100,6 +121,14 @@ def parser() -> argparse.ArgumentParser:
         default="default",
         metavar="LIST",
         help="cases with members: numbers of members such as 256,64; lenet; default, none",
+    )
+    add("--population-rounds", type=int, default=3, help="of a population (%(default)s)")
+    add(
+        "--population-seconds",
+        type=float,
+        default=4.0,
+        help="the most of one training of all members; slower libraries train fewer steps "
+        "(%(default)s)",
     )
     add(
         "--cross-validation",
@@ -139,6 +168,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Options, tuple[str, .
         chosen_populations(given.populations),
         given.cross_validation == "all",
         given.keep,
+        FixedWork(given.population_rounds, given.population_seconds),
     )
     _check_out(options.out)
     wanted = chosen_peers("--grid-peers", given.grid_peers)
@@ -146,11 +176,11 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Options, tuple[str, .
 
 
 def _check_numbers(given: argparse.Namespace) -> None:
-    for name in ("rounds", "grid_rounds", "epochs"):
+    for name in ("rounds", "grid_rounds", "population_rounds", "epochs"):
         if getattr(given, name) < 1:
             option = name.replace("_", "-")
             raise SettingError(f"--{option} = {getattr(given, name)} is below 1")
-    for name in ("seconds", "grid_seconds"):
+    for name in ("seconds", "grid_seconds", "population_seconds"):
         if not 0 < getattr(given, name) <= 60:
             option = name.replace("_", "-")
             raise SettingError(f"--{option} = {getattr(given, name)} is outside (0, 60]")

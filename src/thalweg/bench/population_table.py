@@ -15,11 +15,24 @@ OWN = "thalweg"
 
 def peak_share(report: Report, case: Case = MAIN) -> float | None:
     """thalweg's share of the multiply-add peak with the most threads; None where not measured."""
-    most = max(report.machine.peak, default=0)
-    for row in report.populations:
-        if (row.case, row.peer, row.threads) == (case, OWN, most) and row.compared:
-            return row.rate / report.machine.peak[most]
+    own = [row for row in report.populations if (row.case, row.peer) == (case, OWN)]
+    most = max((row.threads for row in own), default=0)
+    for row in own:
+        if row.threads == most and row.compared:
+            return share_of(report, row)
     return None
+
+
+def share_of(report: Report, row: Row) -> float | None:
+    """A row's share of the multiply-add peak of all cores, as it was in the row's run."""
+    peak = row.peak or max(report.machine.peak.values(), default=0.0)
+    return row.rate / peak if peak else None
+
+
+def peak_text(report: Report, row: Row) -> str:
+    """The share for people."""
+    share = share_of(report, row)
+    return MISSING if share is None else f"{share:.0%}"
 
 
 def validation_ratio(rows: Sequence[ValidationRow], kind: str) -> float | None:
@@ -61,24 +74,46 @@ def population_targets(report: Report) -> list[tuple[str, str, str, bool | None]
     return found
 
 
+_WORDS = """\
+## Populations
+
+Networks trained at once, each with its own learning rate and its own order of the rows. Every
+library makes and trains all of them by one call of the same work: as many steps of each network as
+the table says. The call is warm: it was made before, so nothing is compiled in it. Its whole time
+is divided by networks and steps. For thalweg that is `fit(…, members=K)` with everything in it:
+checks, starting weights, orders of rows, results; other libraries find weights and orders ready,
+and make networks, state and optimisers. Losses are compared with float64 first, and again on what
+is timed. Each library counts with the variant and the number of threads that serve it best. A
+library that would take too long trains fewer steps; a note says how many. The share of the peak is
+of all cores.
+"""
+_DETAILS = """\
+Start is what the first call takes beyond its steps: building, compiling, making the networks. The
+steady step leaves the making of networks out: what a long call takes longer than a short one,
+divided by its further steps. Starts of 256 networks are of processes of their own; the other cases
+share processes, so that the first of them bears what a library imports when it is first used.
+"""
+
+
 def population_section(report: Report) -> str:
-    """All cases with members: thalweg's step, and how many times longer others' are."""
+    """All cases with members: thalweg's step, how many times longer others' are, every row."""
     rows = report.populations
     if not rows:
         return ""
     peers = [name for name in dict.fromkeys(row.peer for row in rows) if name != OWN]
     cases = sorted({row.case for row in rows}, key=_place)
-    header = ["case", "thalweg", "GFLOP/s", "of the peak", *(report.titles[name] for name in peers)]
+    header = ["case", "steps", "thalweg", "GFLOP/s", "of the peak"]
+    header += [report.titles[name] for name in peers]
     lines = [_case_line(report, case, peers) for case in cases]
-    return (
-        "## Populations\n\nNetworks trained at once, each with its own learning rate and its own "
-        "order of the rows. The time is that of one step of one network: what a step of all takes, "
-        "divided by their number. Behind it, how many times longer it takes with other libraries; "
-        "each with the number of threads that serves it best, which for thalweg stands in brackets."
-        " Making the networks and taking their results is not in it for any library. Libraries "
-        "that train one network after another are not measured for thousands of them; each would "
-        "take as long.\n\n" + grid_table(header, lines) + _reasons(report, rows)
-    )
+    timed = [row for case in cases for row in rows if row.case == case and row.timed]
+    details = ["case", "library", "threads", "steps", "step", "steady", "start", "losses"]
+    parts = [
+        f"{_WORDS}\nBehind thalweg's step and its threads, how many times longer others' takes.",
+        grid_table(header, lines),
+        f"{_DETAILS}\n{grid_table(details, [_detail_line(report, row) for row in timed])}",
+        _reasons(report, rows),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _place(case: Case) -> tuple[str, tuple[int, ...], int]:
@@ -89,26 +124,43 @@ def _place(case: Case) -> tuple[str, tuple[int, ...], int]:
 def _case_line(report: Report, case: Case, peers: Sequence[str]) -> list[str]:
     own = fastest(report.populations, case, OWN)
     if own is None:
-        return [case.name, *[MISSING] * (3 + len(peers))]
-    peak = report.machine.peak.get(own.threads)
+        return [case.name, *[MISSING] * (4 + len(peers))]
     others = [fastest(report.populations, case, name) for name in peers]
     return [
         case.name,
+        f"{own.steps:,}",
         f"{seconds_text(own.step_seconds)} ({own.threads})",
         f"{own.rate / 1e9:.0f}",
-        f"{own.rate / peak:.0%}" if peak else MISSING,
+        peak_text(report, own),
         *(ratio_text(row.step_seconds / own.step_seconds if row else None) for row in others),
     ]
 
 
+def _detail_line(report: Report, row: Row) -> list[str]:
+    return [
+        f"{row.case.members} × {row.case.title}",
+        report.titles[row.peer] + (f" ({row.variant})" if row.variant else ""),
+        str(row.threads),
+        f"{row.steps:,}",
+        seconds_text(row.step_seconds),
+        seconds_text(row.steady_seconds) if row.steady_seconds else MISSING,
+        seconds_text(row.start_seconds),
+        "equal" if row.compared else "differ",
+    ]
+
+
 def _reasons(report: Report, rows: Sequence[Row]) -> str:
-    found = dict.fromkeys(
-        f"- {row.case.name}, {report.titles[row.peer]}, threads: {row.threads}: {row.status} "
-        f"({row.reason})."
-        for row in rows
-        if row.reason and row.case != MAIN
-    )
-    return "\n\n" + "\n".join(found) if found else ""
+    found: list[str] = []
+    for row in rows:
+        if row.case == MAIN:  # its own table has them
+            continue
+        name = f"- {row.case.name}, {report.titles[row.peer]}, threads: {row.threads}"
+        found += [f"{name}: {row.status} ({row.reason})."] if row.reason else []
+        found += [f"{name}: {row.note}."] if row.note else []
+        if row.unsteady:
+            least, most = seconds_text(min(row.rounds)), seconds_text(max(row.rounds))
+            found.append(f"{name}: unsteady, rounds from {least} to {most}.")
+    return "\n".join(dict.fromkeys(found))
 
 
 def validation_section(report: Report) -> str:

@@ -23,7 +23,7 @@ RATES, IMAGE_RATES = (1e-4, 1e-2), (1e-4, 1e-3)
 """The first and the last member's learning rate; between them a constant factor."""
 
 _WIDTHS, _SIZES, _MEMBERS = (8, 16, 32, 128, 256), (1, 8, 64, 256, 4096), 64
-_EPOCH, _FEW_BATCHES = 16, 4
+_EPOCH, _IMAGE_EPOCH = 256, 8
 
 
 def population_case(
@@ -38,12 +38,15 @@ def population_case(
 
 
 MAIN = population_case(256)
-"""The case with all libraries, start and memory; of the others only the step is measured."""
+"""The case with all libraries, starts with and without a cache, and memory."""
+
+EVERYWHERE = ("thalweg", "pytorch", "torch-vmap", "jax-vmap", "jax-map")
+"""Libraries of every case; the others train :data:`MAIN` only."""
 
 POPULATIONS = (
-    *(population_case(size, batches=_FEW_BATCHES if size > 256 else _EPOCH) for size in _SIZES),
+    *(population_case(size) for size in _SIZES),
     *(population_case(_MEMBERS, (30, width, width, 2)) for width in _WIDTHS),
-    replace(image_case("lenet", 64, _FEW_BATCHES), members=16),
+    replace(image_case("lenet", 64, _IMAGE_EPOCH), members=16),
 )
 POPULATION_TARGETS = (
     Target("30-64-64-2", "torch-vmap", 8.0, members=256),

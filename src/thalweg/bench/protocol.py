@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import inf, isnan
-from typing import Any
+from typing import Any, TypeVar
 
 from thalweg.bench.cases import Case
 from thalweg.bench.machine import busy_seconds
@@ -72,7 +72,7 @@ class Contender:
         """Whether it still answers."""
         return self.row.status != FAILED
 
-    def attempt(self, work: Callable[[], None]) -> None:
+    def attempt(self, work: Callable[[], object]) -> None:
         """Do something; where the process fails, the row says so."""
         if self.alive:
             try:
@@ -87,12 +87,12 @@ Teller = Callable[[str], None]
 Reason = Callable[[str, int], str]
 
 
-def expected_losses(case: Case, protocol: Protocol) -> Expected:
-    """What every library's losses must be."""
+def expected_losses(case: Case, protocol: Protocol, batches: int | None = None) -> Expected:
+    """What every library's losses must be; epochs are of the first batches or of all."""
     problem, first = problem_of(case), case.checked_batches
     of = population_losses if isinstance(problem, PopulationProblem) else reference_losses
     steps = of(problem, protocol.steps, first) if protocol.steps else []
-    return Expected(steps, of(problem, protocol.epochs))
+    return Expected(steps, of(problem, protocol.epochs, batches))
 
 
 def measure(
@@ -142,17 +142,27 @@ def open_case(contender: Contender) -> None:
 
 
 def check_losses(
-    contender: Contender, protocol: Protocol, expected: Expected, different: Reason
-) -> None:
-    """Compare losses with float64's."""
+    contender: Contender,
+    protocol: Protocol,
+    expected: Expected,
+    different: Reason,
+    batches: int | None = None,
+) -> float:
+    """Compare losses with float64's; gives the seconds of the epochs."""
     row, worker = contender.row, contender.worker
     if protocol.steps:
         first = row.case.checked_batches
         found = worker.ask("train", epochs=protocol.steps, batches=first)["losses"]
         row.step_error = relative_error(found, expected.steps)
-    answer = worker.ask("train", epochs=protocol.epochs)
+    answer = worker.ask("train", epochs=protocol.epochs, batches=batches)
     row.epoch_error = relative_error(answer["losses"], expected.epochs)
     contender.epoch_seconds = min(contender.epoch_seconds, answer["seconds"] / protocol.epochs)
+    judge(row, different)
+    return answer["seconds"]
+
+
+def judge(row: Row, different: Reason) -> None:
+    """Mark a row whose losses are too far from float64's."""
     errors = (
         ("steps", row.step_error, STEP_TOLERANCE),
         ("epochs", row.epoch_error, EPOCH_TOLERANCE),
@@ -195,14 +205,34 @@ class Tally:
 def time_rounds(
     contenders: Sequence[Contender], protocol: Protocol, tell: Callable[[int], None]
 ) -> None:
-    """Train in turn, each round beginning with the next one."""
+    """Train for about the same time in turn."""
+    timed_rounds(contenders, protocol.rounds, lambda each: _time_once(each, protocol.seconds), tell)
+
+
+C = TypeVar("C", bound=Contender)
+
+
+def timed_rounds(
+    contenders: Sequence[C],
+    rounds: int,
+    once: Callable[[C], dict[str, Any]],
+    tell: Callable[[int], None],
+) -> None:
+    """Measure in turn, each round beginning with the next one.
+
+    Args:
+        contenders: those who failed are left out.
+        rounds: how many.
+        once: measures one contender, gives its worker's answer.
+        tell: told the number of each round.
+    """
     tallies = [Tally() for _ in contenders]
     busy, began, own = busy_seconds(), time.perf_counter(), time.process_time()
-    for number in range(protocol.rounds):
+    for number in range(rounds):
         tell(number + 1)
         for place in _rotated(len(contenders), number):
             each, tally = contenders[place], tallies[place]
-            each.attempt(lambda each=each, tally=tally: _time_once(each, protocol.seconds, tally))
+            each.attempt(lambda each=each, tally=tally: tally.add(once(each)))
     own = time.process_time() - own + sum(tally.process for tally in tallies)
     after, passed = busy_seconds(), time.perf_counter() - began
     for contender, tally in zip(contenders, tallies, strict=True):
@@ -212,11 +242,11 @@ def time_rounds(
             row.other_cores = max(after - busy - own, 0.0) / passed
 
 
-def _time_once(contender: Contender, seconds: float, tally: Tally) -> None:
+def _time_once(contender: Contender, seconds: float) -> dict[str, Any]:
     epochs = max(round(seconds / max(contender.epoch_seconds, 1e-9)), 1)
     answer = contender.worker.ask("train", epochs=epochs)
     contender.row.rounds.append(answer["seconds"] / answer["steps"])
-    tally.add(answer)
+    return answer
 
 
 def _rotated(count: int, number: int) -> list[int]:

@@ -35,6 +35,10 @@ class Row:
         peak_bytes: the most memory that the process held.
         step_error: largest relative difference of the first 20 losses from float64.
         epoch_error: the same of the first epochs' mean losses.
+        steps: of each member in a measured training; 0 for a plain network.
+        steady_seconds: of a step without the making of members; 0 where it was not found.
+        peak: the machine's operations a second on all cores in this run; 0 where not measured.
+        note: in what its measurement differs from the others'.
     """
 
     case: Case
@@ -52,6 +56,10 @@ class Row:
     peak_bytes: int = 0
     step_error: float = 0.0
     epoch_error: float = 0.0
+    steps: int = 0
+    steady_seconds: float = 0.0
+    peak: float = 0.0
+    note: str = ""
 
     @property
     def timed(self) -> bool:
@@ -79,9 +87,9 @@ class Row:
         return self.case.flops / self.step_seconds
 
     def total_seconds(self, epochs: int) -> float:
-        """Start and so many epochs, of a population those of all members."""
+        """Start, which holds the making of members, and so many epochs of all of them."""
         steps = epochs * self.case.batches * max(self.case.members, 1)
-        return self.start_seconds + steps * self.step_seconds
+        return self.start_seconds + steps * (self.steady_seconds or self.step_seconds)
 
 
 @dataclass
@@ -99,6 +107,7 @@ class Report:
         features: what features of training add to a step.
         populations: rows of cases with members; times are of one step of one network.
         validations: seconds of a cross-validation.
+        kept: what an earlier run measured, by name.
     """
 
     machine: Machine
@@ -111,6 +120,7 @@ class Report:
     features: list[FeatureRow] = field(default_factory=list[FeatureRow])
     populations: list[Row] = field(default_factory=list[Row])
     validations: list[ValidationRow] = field(default_factory=list[ValidationRow])
+    kept: list[str] = field(default_factory=list[str])
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -139,6 +149,7 @@ class Report:
             [_made(FeatureRow, row) for row in plain.get("features", [])],
             [_row(row) for row in plain.get("populations", [])],
             [_made(ValidationRow, row) for row in plain.get("validations", [])],
+            list(plain.get("kept", [])),
         )
 
 
@@ -174,6 +185,18 @@ def ratio(rows: Sequence[Row], case: Case, peer: str, threads: int) -> float | N
     """How many times longer a peer's step takes than thalweg's with as many threads."""
     own, other = find(rows, case, "thalweg", threads), find(rows, case, peer, threads)
     return other.step_seconds / own.step_seconds if own and other else None
+
+
+def ratio_of(rows: Sequence[Row], row: Row) -> float | None:
+    """How many times longer a row's step takes than thalweg's.
+
+    Of one network with as many threads; of populations with the number that serves thalweg best,
+    since of each other library only the best one is measured.
+    """
+    if not row.case.members:
+        return ratio(rows, row.case, row.peer, row.threads)
+    own = fastest(rows, row.case, "thalweg")
+    return row.step_seconds / own.step_seconds if own and row.compared else None
 
 
 def reached(rows: Sequence[Row], target: Target) -> float | None:

@@ -1,62 +1,47 @@
-"""A whole benchmark: every case, then every cell of the grid."""
+"""A whole benchmark, part by part: cases, features, populations, cross-validation, the grid."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
-from thalweg.bench.cases import TARGETS, Case, grid_cases
-from thalweg.bench.features import measure_features
-from thalweg.bench.machine import describe, peak
+from thalweg.bench.cases import Case, grid_cases
+from thalweg.bench.features import features, measure_features
+from thalweg.bench.machine import core_count, describe, peak
+from thalweg.bench.measuring import Lines, Measuring, Teller, has_starts
 from thalweg.bench.options import Options
-from thalweg.bench.peers import Peer, all_peers, version_of
+from thalweg.bench.pace import (
+    Pace,
+    case_seconds,
+    left_text,
+    population_seconds,
+    starts_seconds,
+    validation_seconds,
+)
+from thalweg.bench.peers import all_peers, version_of
 from thalweg.bench.populations import MAIN
-from thalweg.bench.protocol import Contender, Entry, measure
-from thalweg.bench.results import ABSENT, Report, Row
-from thalweg.bench.validation import measure_validation
-from thalweg.bench.workers import Process
+from thalweg.bench.results import Report
+from thalweg.bench.terminal import case_lines, feature_lines, validation_lines
+from thalweg.bench.validation import ValidationRow, measure_validation, ways
 
-Teller = Callable[[str], None]
 _IMPORTS = 5
 _LIBRARIES = ("numpy", "llvmlite", "torch", "jax", "optax", "keras", "scikit-learn")
 
 
-class Workers:
-    """The processes of a benchmark, each kept until its time is over.
+class Part(NamedTuple):
+    """What is measured, said and written at once.
 
-    Args:
-        backend: thalweg's.
-        folder: for what they write.
+    Attributes:
+        seconds: that it takes, as a guess.
+        run: measures; gives lines for the terminal.
     """
 
-    def __init__(self, backend: str, folder: Path) -> None:
-        self.backend = backend
-        self.folder = folder
-        self._open: dict[tuple[str, int], Process] = {}
-
-    def fresh(self, entry: Entry, place: str) -> Process:
-        """A new process; one with the same place finds what the former's compilers kept."""
-        folder = self.folder / place / f"{entry.peer}-{entry.threads}"
-        return Process(entry.peer, entry.threads, self.backend, folder)
-
-    def kept(self, entry: Entry) -> Process:
-        """The process that served before, or a new one where it ended."""
-        key = entry.peer, entry.threads
-        if key in self._open and not self._open[key].alive:
-            self._open.pop(key).close()
-        if key not in self._open:
-            self._open[key] = self.fresh(entry, "grid")
-        return self._open[key]
-
-    def close(self) -> None:
-        """End those that were kept."""
-        for process in self._open.values():
-            process.close()
-        self._open.clear()
+    seconds: float
+    run: Callable[[], Lines]
 
 
 def new_report(options: Options) -> Report:
@@ -69,6 +54,7 @@ def new_report(options: Options) -> Report:
         "epochs": options.epochs,
         "cases": asdict(options.protocol),
         "cells": asdict(options.grid_protocol),
+        "populations": asdict(options.population_protocol),
     }
     return Report(
         describe(list(_LIBRARIES), measured_peak(options)),
@@ -82,8 +68,9 @@ def new_report(options: Options) -> Report:
 
 
 def measured_peak(options: Options) -> dict[int, float]:
-    """Multiply-adds of this machine; empty without llvmlite."""
-    return peak(options.threads) if version_of("llvmlite") else {}
+    """Multiply-adds of this machine, on all cores too; empty without llvmlite."""
+    threads = sorted({*options.threads, core_count()})
+    return peak(tuple(threads)) if version_of("llvmlite") else {}
 
 
 def import_seconds() -> float:
@@ -98,108 +85,129 @@ def import_seconds() -> float:
 
 
 def fill(
-    report: Report, options: Options, grid_peers: tuple[str, ...], folder: Path, tell: Teller
+    report: Report,
+    options: Options,
+    grid_peers: tuple[str, ...],
+    folder: Path,
+    tell: Teller,
+    done: Callable[[Lines], None] = lambda lines: None,
 ) -> None:
-    """Measure everything; rows are added as they come."""
-    peers = all_peers(options.backend)
-    workers = Workers(options.backend, folder)
-    for case in options.cases:
-        report.rows += case_rows(case, options, peers, workers, tell)
+    """Measure everything.
+
+    Args:
+        report: rows are added as they come.
+        options: what is asked.
+        grid_peers: libraries of the crossover.
+        folder: for what processes write.
+        tell: takes a line of progress.
+        done: takes each part's lines as soon as its rows are in the report.
+    """
+    measuring = Measuring(options, folder)
+    parts = _parts(report, measuring, grid_peers)
+    pace = Pace([part.seconds for part in parts])
+    measuring.tell = lambda line: tell(f"{line} ({left_text(pace.left)})")
+    try:
+        for part in parts:
+            lines = part.run()
+            pace.next()
+            _note_peak(report, options)
+            done(lines)
+    finally:
+        measuring.workers.close()
+
+
+def _parts(report: Report, measuring: Measuring, grid_peers: tuple[str, ...]) -> list[Part]:
+    options = measuring.options
+    found = [_case_part(report, measuring, case) for case in options.cases]
     if options.features:
-        protocol = options.protocol
-        report.features = measure_features([1], protocol.rounds, protocol.seconds / 2, tell)
-    for case in options.populations:
+        found.append(_feature_part(report, measuring))
+    populations = sorted(options.populations, key=lambda case: case != MAIN)
+    for case in populations:
+        found.append(_population_part(report, measuring, case))
         if case == MAIN:
-            report.populations += case_rows(case, options, peers, workers, tell)
+            found.append(_starts_part(report, measuring))
     if options.validation:
-        report.validations = measure_validation(
-            options.threads, options.protocol.rounds, options.backend, folder, tell
-        )
+        found.append(_validation_part(report, measuring))
     cells = grid_cases(options.grid)
-    others = [case for case in options.populations if case != MAIN]
-    try:
-        for number, case in enumerate([*others, *cells], 1):
-            tell(f"cell {number} of {len(others) + len(cells)}: {case.name}")
-            names = tuple(options.peers) if case.members else grid_peers
-            names = tuple(name for name in names if peers[name].ways(case))
-            entries = present(names, options.threads, peers)
-            rows, _ = measure(case, entries, workers.kept, options.grid_protocol)
-            (report.populations if case.members else report.cells).extend(rows)
-    finally:
-        workers.close()
-    if report.machine.peak:
+    for number, case in enumerate(cells, 1):
+        name = f"cell {number} of {len(cells)}: {case.name}"
+        found.append(_cell_part(report, measuring, case, grid_peers, name))
+    return found
+
+
+def _note_peak(report: Report, options: Options) -> None:
+    """The most that was measured counts, and belongs to what was measured in this run."""
+    known = report.machine.peak
+    if known:
         for threads, rate in measured_peak(options).items():
-            report.machine.peak[threads] = max(rate, report.machine.peak[threads])
+            known[threads] = max(rate, known[threads])
+        for row in report.populations:
+            row.peak = known[max(known)]
 
 
-def present(
-    names: tuple[str, ...], threads: tuple[int, ...], peers: dict[str, Peer]
-) -> list[Entry]:
-    """Installed libraries with each number of threads."""
-    return [Entry(name, count) for name in names if not peers[name].missing() for count in threads]
+def _case_part(report: Report, measuring: Measuring, case: Case) -> Part:
+    def run() -> Lines:
+        rows = measuring.case(case)
+        report.rows += rows
+        return case_lines(report, case, rows)
+
+    protocol = measuring.options.protocol_of(case)
+    seconds = case_seconds(measuring.entries(case), protocol, has_starts(case))
+    return Part(seconds, run)
 
 
-def case_rows(
-    case: Case, options: Options, peers: dict[str, Peer], workers: Workers, tell: Teller
-) -> list[Row]:
-    """One case with fresh processes, and a row for each library that is not installed."""
-    names = tuple(name for name in options.peers if peers[name].ways(case))
-    entries = present(names, options.threads, peers)
-    with _ended(case, workers) as opener:
-        rows, contenders = measure(
-            case,
-            entries,
-            opener,
-            options.protocol_of(case),
-            lambda name, outputs: peers[name].different(outputs),
-            tell,
+def _feature_part(report: Report, measuring: Measuring) -> Part:
+    protocol = measuring.options.protocol
+
+    def run() -> Lines:
+        report.features = measure_features(
+            [1], protocol.rounds, protocol.seconds / 2, measuring.tell
         )
-    for contender, entry in zip(contenders, entries, strict=True) if has_starts(case) else ():
-        tell(f"{case.name}: start of {entry.peer}, threads: {entry.threads}")
-        contender.attempt(lambda each=contender, entry=entry: note_starts(each, entry, workers))
-    for name in names:
-        if absent := peers[name].missing():
-            reason = f"no package {', '.join(absent)}"
-            rows += [Row(case, name, count, ABSENT, reason) for count in options.threads]
-    return rows
+        return feature_lines(report)
+
+    return Part((protocol.rounds + 1) * len(features()) * protocol.seconds / 2, run)
 
 
-def has_starts(case: Case) -> bool:
-    """Whether starts are measured in processes of their own: of images where there is a target."""
-    if case.members:
-        return case == MAIN
-    return not case.form or any(target.of(case) for target in TARGETS)
+def _population_part(report: Report, measuring: Measuring, case: Case) -> Part:
+    def run() -> Lines:
+        rows = measuring.population(case)
+        report.populations += rows
+        return case_lines(report, case, rows)
+
+    protocol = measuring.options.population_protocol_of(case)
+    return Part(population_seconds(case, measuring.entries(case), protocol), run)
 
 
-def _folder(case: Case) -> str:
-    return case.word.replace(":", "-")
+def _starts_part(report: Report, measuring: Measuring) -> Part:
+    def run() -> Lines:
+        measuring.main_starts()
+        return ["starts in fresh processes", *case_lines(report, MAIN, report.populations)]
+
+    return Part(starts_seconds(measuring.entries(MAIN)), run)
 
 
-@contextmanager
-def _ended(case: Case, workers: Workers) -> Generator[Callable[[Entry], Process]]:
-    opened: list[Process] = []
+def _validation_part(report: Report, measuring: Measuring) -> Part:
+    options = measuring.options
+    rounds = options.validation_rounds
 
-    def opener(entry: Entry) -> Process:
-        opened.append(workers.fresh(entry, _folder(case)))
-        return opened[-1]
+    def run() -> Lines:
+        chosen = ways(options.threads)
+        report.validations = [ValidationRow(way.name, way.threads) for way in chosen]
+        measure_validation(
+            chosen, report.validations, rounds, options.backend, measuring.folder, measuring.tell
+        )
+        return validation_lines(report)
 
-    try:
-        yield opener
-    finally:
-        for process in opened:
-            process.close()
+    return Part(validation_seconds(len(options.threads), rounds), run)
 
 
-def note_starts(contender: Contender, entry: Entry, workers: Workers) -> None:
-    """Start twice in fresh processes: with empty caches, and with those that the first one left."""
-    row = contender.row
-    found: list[float] = []
-    for _ in range(2):
-        process = workers.fresh(entry, f"{_folder(row.case)}-starts")
-        try:
-            answer = process.ask("open", case=asdict(row.case), variant=row.variant)
-        finally:
-            process.close()
-        found.append(answer["start_seconds"])
-        row.import_seconds = answer["import_seconds"]
-    row.start_seconds, row.start_again_seconds = found
+def _cell_part(
+    report: Report, measuring: Measuring, case: Case, peers: Sequence[str], name: str
+) -> Part:
+    def run() -> Lines:
+        measuring.tell(name)
+        report.cells += measuring.cell(case, peers)
+        return []
+
+    protocol = measuring.options.grid_protocol
+    return Part(case_seconds(measuring.entries(case, peers), protocol, starts=False), run)

@@ -12,9 +12,8 @@ from thalweg.bench.population_table import (
     validation_section,
 )
 from thalweg.bench.populations import MAIN, POPULATION_TARGETS
-from thalweg.bench.results import Report, Row, ratio, targets
+from thalweg.bench.results import Report, Row, ratio, ratio_of, targets
 from thalweg.bench.texts import MISSING, digits, grid_table, ratio_text, seconds_text
-from thalweg.bench.validation import FOLDS
 
 _BEYOND, _OTHERS = 1.15, 0.1
 THREAD_NOISE = 0.95
@@ -75,7 +74,11 @@ own; medians count. Times of a step contain no compiling. Losing figures stay in
 | memory, system | {machine.memory_bytes / 2**30:.0f} GiB, {machine.system} |
 | versions | {versions} |
 | multiply-add peak, float32, by threads | {peaks or "not measured: llvmlite is not installed"} |
-| thalweg's backend | {report.settings["backend"]} |"""
+| thalweg's backend | {report.settings["backend"]} |{_kept_words(report)}"""
+
+
+def _kept_words(report: Report) -> str:
+    return f"\n\nOf an earlier run: {'; '.join(report.kept)}." if report.kept else ""
 
 
 def _target_table(report: Report) -> str:
@@ -133,7 +136,11 @@ def _words(case: Case) -> str:
     images = f"Images {shape}, {case.parameters:,} parameters; " if case.form else ""
     several = ""
     if case.members:
-        several = " A step is that of one network: the time of all, divided by their number."
+        several = (
+            " A step is that of one network: the time of a whole call, divided by steps and "
+            "networks; ratios are to thalweg with its best number of threads. Start is what the "
+            "first call takes beyond its steps."
+        )
     return f"{images}{case.batches} batches an epoch.{several}"
 
 
@@ -150,7 +157,7 @@ def _busy_remark(rows: Sequence[Row]) -> list[str]:
 def _case_line(report: Report, row: Row, epochs: int, rows: Sequence[Row]) -> list[str]:
     peak = report.machine.peak.get(row.threads)
     again = row.start_again_seconds
-    faster = None if row.peer == "thalweg" else ratio(rows, row.case, row.peer, row.threads)
+    faster = None if row.peer == "thalweg" else ratio_of(rows, row)
     return [
         report.titles[row.peer] + (f" ({row.variant})" if row.variant else ""),
         str(row.threads),
@@ -171,6 +178,7 @@ def _case_line(report: Report, row: Row, epochs: int, rows: Sequence[Row]) -> li
 def _remarks(report: Report, row: Row) -> list[str]:
     name = f"{report.titles[row.peer]}, threads: {row.threads}"
     found = [f"- {name}: {row.status} ({row.reason})."] if row.reason else []
+    found += [f"- {name}: {row.note}."] if row.note else []
     if row.unsteady:
         least, most = seconds_text(min(row.rounds)), seconds_text(max(row.rounds))
         found.append(f"- {name}: unsteady, rounds from {least} to {most}.")
@@ -295,14 +303,14 @@ def _feature_section(report: Report) -> str:
     counts = list(dict.fromkeys(row.threads for row in rows))
     header = ["784-256-128-10, batch 128", "aim"]
     for count in counts:
-        header += [f"step, {_threads(count)}", "× plain"]
+        header += [f"step, {threads_text(count)}", "× plain"]
     lines: list[list[str]] = []
     for name in dict.fromkeys(row.name for row in rows):
         own = {row.threads: row for row in rows if row.name == name}
         most = next(iter(own.values())).most
         line = [name, f"≤ {most:g}" if most else MISSING]
         for count in counts:
-            line += _feature_cells(rows, own[count]) if count in own else [MISSING, MISSING]
+            line += feature_cells(rows, own[count]) if count in own else [MISSING, MISSING]
         lines.append(line)
     return (
         "## Features of training\n\nEach way of training in turn in one process, round after "
@@ -311,11 +319,13 @@ def _feature_section(report: Report) -> str:
     ) + grid_table(header, lines)
 
 
-def _threads(count: int) -> str:
+def threads_text(count: int) -> str:
+    """For people."""
     return "1 thread" if count == 1 else f"{count} threads"
 
 
-def _feature_cells(rows: Sequence[FeatureRow], row: FeatureRow) -> list[str]:
+def feature_cells(rows: Sequence[FeatureRow], row: FeatureRow) -> list[str]:
+    """A step, and its ratio to the plain one, bold beyond the aim."""
     plain = next(r for r in rows if r.threads == row.threads)
     share = row.step_seconds / plain.step_seconds
     text = f"{share:.2f}"
@@ -339,47 +349,3 @@ def _notes(report: Report) -> str:
             "included.",
         ]
     )
-
-
-def terminal(report: Report) -> str:
-    """One line for each row, and the targets."""
-    lines: list[str] = []
-    for rows in (report.rows, report.populations):
-        for case in _cases(rows):
-            lines += ["", case.name]
-            lines += [_terminal_line(report, row, rows) for row in rows if row.case == case]
-    for row in report.validations:
-        found = f"{seconds_text(row.seconds):>8}" if row.rounds else row.reason
-        lines.append(f"  {FOLDS} folds, {row.name:<24} threads {row.threads}  {found}")
-    for row in report.features:
-        time, share = _feature_cells(report.features, row)
-        lines.append(f"  {row.name:<24} {_threads(row.threads):<10} {time:>8} {share}")
-    found = [*targets(report.rows), *targets(report.populations, POPULATION_TARGETS)]
-    lines += ["", "targets"] if found else []
-    for target, reached in found:
-        met = "not measured" if reached is None else "met" if reached >= target.ratio else "MISSED"
-        lines.append(
-            f"  {target.name:<22} {target.peer:<10} ≥ {target.ratio:<4g} "
-            f"reached {ratio_text(reached, bold=False):<6} {met}"
-        )
-    lines += [
-        f"  {name}: aim {aim}, reached {text}" for name, aim, text, _ in population_targets(report)
-    ]
-    for peer, threads in pairs(report):
-        known = [value for value in grid_ratios(report, peer, threads).values() if value]
-        won = sum(value >= 1 for value in known)
-        lines.append(f"  grid, {peer}, threads {threads}: ahead in {won} of {len(known)} cells")
-    return "\n".join(lines).strip("\n")
-
-
-def _terminal_line(report: Report, row: Row, rows: Sequence[Row]) -> str:
-    name = f"  {report.titles[row.peer]:<17} threads {row.threads}"
-    if not row.timed:
-        return f"{name}  {row.status}: {row.reason}"
-    faster = ratio_text(ratio(rows, row.case, row.peer, row.threads), bold=False)
-    line = (
-        f"{name}  {seconds_text(row.step_seconds):>8}  start {seconds_text(row.start_seconds):>8}"
-    )
-    if row.peer != "thalweg":
-        line += f"  ratio {faster:>6}"
-    return line if row.compared else f"{line}  {row.status}: {row.reason}"

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,38 +97,51 @@ class Way(NamedTuple):
 
 
 def ways(threads: tuple[int, ...]) -> list[Way]:
-    """What is measured; each round takes them in this order, so that a cache is filled first."""
-    found: list[Way] = []
-    for count in threads:
-        found += [Way("thalweg", count, "empty"), Way("thalweg", count, "filled")]
-        if version_of("scikit-learn"):
-            found.append(Way("scikit-learn", count))
-    return found
+    """What is measured; each round takes them in this order, so that a cache is filled first.
+
+    Empty without scikit-learn, which holds the data.
+    """
+    if not version_of("scikit-learn"):
+        return []
+    return [
+        way
+        for count in threads
+        for way in (
+            Way("thalweg", count, "empty"),
+            Way("thalweg", count, "filled"),
+            Way("scikit-learn", count),
+        )
+    ]
 
 
 def measure_validation(
-    threads: tuple[int, ...], rounds: int, backend: str, folder: Path, tell: Callable[[str], None]
-) -> list[ValidationRow]:
-    """Each way in turn, round after round; empty without scikit-learn, which holds the data.
+    chosen: Sequence[Way],
+    rows: Sequence[ValidationRow],
+    rounds: int,
+    backend: str,
+    folder: Path,
+    tell: Callable[[str], None],
+) -> None:
+    """Each way in turn, round after round.
 
     Args:
-        threads: numbers of threads.
+        chosen: what is measured.
+        rows: one for each, to which every round adds as it ends.
         rounds: of all ways.
         backend: thalweg's.
         folder: for caches of machine code.
         tell: takes a line of progress.
     """
-    if not version_of("scikit-learn"):
+    if not chosen:
         tell("cross-validation: not measured, scikit-learn is not installed")
-        return []
-    chosen = ways(threads)
-    rows = [ValidationRow(way.name, way.threads) for way in chosen]
     for number in range(1, rounds + 1):
         for way, row in zip(chosen, rows, strict=True):
             if not row.reason:
-                tell(f"cross-validation, round {number}: {way.name}, threads: {way.threads}")
+                tell(
+                    f"cross-validation, round {number} of {rounds}: {way.name}, "
+                    f"threads: {way.threads}"
+                )
                 _measure_once(way, row, backend, folder)
-    return rows
 
 
 def _measure_once(way: Way, row: ValidationRow, backend: str, folder: Path) -> None:

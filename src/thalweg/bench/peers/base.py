@@ -15,7 +15,8 @@ class Trained(NamedTuple):
     Attributes:
         losses: the mean of the batch losses of each epoch, each taken before its update; of a
             population those of the checked members, epoch by epoch.
-        seconds: training alone.
+        seconds: training alone; of a population the whole call, the making of its networks, their
+            starting state and their optimisers included, and nothing that is compiled apart.
         start_seconds: what had to be done before the first update and is not in ``seconds``; None
             where the library does it inside the first epoch.
     """
@@ -43,6 +44,8 @@ class Peer:
         variants: ways that a user may choose among; the fastest is measured.
         image_variants: the same for images; none where it does not train them.
         member_variants: the same for populations.
+        late_variants: those of populations that take long to compile: they are tried only with the
+            number of threads that served the others best.
         most_members: of a population; a library that trains one network after another needs as long
             for each of many.
         note: how it is used, for the report.
@@ -54,6 +57,7 @@ class Peer:
     variants: tuple[str, ...] = ("",)
     image_variants: tuple[str, ...] = ("",)
     member_variants: tuple[str, ...] = ()
+    late_variants: tuple[str, ...] = ()
     most_members: float = inf
     note: str = ""
 
@@ -62,6 +66,10 @@ class Peer:
         if case.members:
             return self.member_variants if case.members <= self.most_members else ()
         return self.image_variants if case.form else self.variants
+
+    def first_ways(self, case: Case, threads: int) -> tuple[str, ...]:
+        """The variants that are tried with a number of threads, without the late ones."""
+        return tuple(way for way in self.ways(case) if way not in self.late_variants)
 
     def different(self, outputs: int) -> str:
         """Why the losses cannot equal the others', by the number of outputs; empty if they can."""

@@ -33,6 +33,11 @@ class JaxVmap(Peer):
         "the faster of one device and of members sharded over as many devices as threads"
     )
 
+    def first_ways(self, case: Case, threads: int) -> tuple[str, ...]:
+        """On one device nothing is sharded."""
+        found = super().first_ways(case, threads)
+        return found if threads > 1 else tuple(way for way in found if "sharded" not in way)
+
     def environment(self, threads: int) -> dict[str, str]:
         """XLA reads the size of its thread pool and the number of devices from here."""
         devices = f"--xla_force_host_platform_device_count={threads}"
@@ -43,10 +48,8 @@ class JaxVmap(Peer):
         import jax  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]
 
     def open(self, problem: Problem, variant: str, threads: int) -> MappedSession:
-        """Move the rows, compile the epoch."""
-        session = MappedSession(population_of(problem), variant, threads)
-        session.program(problem.case.batches)
-        return session
+        """Move the rows; an epoch is compiled when it is first trained."""
+        return MappedSession(population_of(problem), variant, threads)
 
 
 class JaxMap(JaxVmap):
@@ -181,19 +184,22 @@ class MappedSession:
         return state, losses.mean()
 
     def train(self, epochs: int, batches: int | None = None) -> Trained:
-        """One call of the program for each epoch."""
+        """One call of the program for each epoch; compiling it counts as start."""
         import jax  # pyright: ignore[reportMissingImports]
 
         batches = self.problem.case.batches if batches is None else batches
         count = batches * self.problem.case.batch_size
         orders = [self.order(epoch, count) for epoch in range(epochs)]
-        program, state = self.program(batches), self.start()
+        jax.block_until_ready(orders)
+        opened = time.perf_counter()
+        program = self.program(batches)
         losses: list[Any] = []
-        jax.block_until_ready((orders, state))
         began = time.perf_counter()
+        state = self.start()
         for order in orders:
             state, loss = program(state, order)
             losses.append(loss)
         jax.block_until_ready((state, losses))
         seconds = time.perf_counter() - began
-        return Trained(by_epoch(self.problem, np.stack(losses, axis=1)), seconds, 0.0)
+        found = by_epoch(self.problem, np.stack(losses, axis=1))
+        return Trained(found, seconds, began - opened)

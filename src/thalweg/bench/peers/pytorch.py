@@ -126,24 +126,22 @@ class MemberLoop:
 
     def __init__(self, problem: PopulationProblem, variant: str) -> None:
         self.problem = problem
-        self.sessions = [
-            EagerSession(problem.member(place), variant, float(problem.rates[place]))
-            for place in range(problem.members)
-        ]
+        self.variant = variant
 
     def train(self, epochs: int, batches: int | None = None) -> Trained:
-        """Loop over members, epochs and batches."""
+        """Make each network, loop over its epochs and batches."""
         import torch  # pyright: ignore[reportMissingImports]
 
         problem, size = self.problem, self.problem.case.batch_size
         orders = [torch.from_numpy(order) for order in problem.orders(epochs, batches)]
         members = list(zip(*orders, strict=True))
-        for session in self.sessions:
-            session.reset()
+        losses: list[list[float]] = []
         began = time.perf_counter()
-        losses = [
-            [session.epoch(session.x[rows], session.y[rows], size) for rows in member]
-            for session, member in zip(self.sessions, members, strict=True)
-        ]
+        for place, member in enumerate(members):
+            rate = float(problem.rates[place])
+            session = EagerSession(problem.member(place), self.variant, rate)
+            losses.append(
+                [session.epoch(session.x[rows], session.y[rows], size) for rows in member]
+            )
         seconds = time.perf_counter() - began
         return Trained(by_epoch(problem, losses), seconds)

@@ -23,6 +23,7 @@ class TorchVmap(Peer):
     variants = ()
     image_variants = ()
     member_variants = ("vmap", "vmap, compiled", "products")
+    late_variants = ("vmap, compiled",)
     note = (
         "parameters and moments stacked by member, the fastest of vmap of the gradient with Adam "
         "in `_foreach` operations, the same step through torch.compile, and batched matrix "
@@ -125,9 +126,9 @@ class VmapSession:
             torch.from_numpy(order).split(size, dim=1)
             for order in self.problem.orders(epochs, batches)
         ]
-        state = self.start()
         losses: list[Any] = []
         began = time.perf_counter()
+        state = self.start()
         for order in orders:
             total = 0.0
             for batch in order:
