@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from types import FunctionType
+from inspect import isfunction
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -143,10 +143,10 @@ def _lasts(constraint: Constraint | None, value: Any) -> bool:
         return True
     if isinstance(value, tuple):
         return all(_lasts(None, item) for item in cast("tuple[Any, ...]", value))
-    return value is None or isinstance(value, _PLAIN)
+    return value is None or isfunction(value) or isinstance(value, _PLAIN)
 
 
-_PLAIN = (bool, int, float, str, np.generic, FunctionType, type)
+_PLAIN = (bool, int, float, str, np.generic, type)
 
 
 def is_fixed(part: Any) -> bool:
