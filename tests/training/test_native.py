@@ -261,6 +261,38 @@ def test_the_faster_number_of_threads_is_kept(monkeypatch):
     assert choice.now == 1
 
 
+def test_long_steps_are_tried_once_each(monkeypatch):
+    monkeypatch.setattr(thread_choice, "cores", lambda: 4)
+    for fast, wanted in ((30.0, 4), (9.0, 1)):
+        choice = ThreadChoice()
+        choice.allow(True, None)
+        tried = []
+        for _ in range(3):
+            tried.append(choice.now)
+            rates = {1: 10.0, 4: fast if tried.count(4) > 1 else 1.0}
+            choice.note(choice.now, rates[choice.now], 0.1)
+        assert (tried, choice.now, choice.is_open) == ([4, 4, 1], wanted, False)
+
+
+def test_a_later_run_of_a_program_begins_with_what_was_found(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(thread_choice.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(thread_choice, "_found", thread_choice._Found(most=2))
+    for program, speed in ((b"slow", 5.0), (b"fast", 50.0)):
+        choice = ThreadChoice()
+        choice.allow(True, 4, program)
+        while choice.is_open:
+            choice.note(choice.now, speed if choice.now > 1 else 10.0, 0.1)
+    for program, most, found in ((b"slow", 4, 1), (b"fast", 4, 4)):
+        choice.allow(True, most, program)
+        assert (choice.now, choice.is_open) == (found, False)
+    choice.allow(True, 3, b"slow")
+    assert choice.is_open
+    now[0] += 31.0
+    choice.allow(True, 4, b"slow")
+    assert choice.is_open
+
+
 def test_threads_are_at_most_those_asked_for():
     choice = ThreadChoice()
     choice.allow(True, 1)

@@ -95,7 +95,7 @@ class NativeExecutor:
         self._ready = [self._bound(item) for item in compiled]
         self._fields = self._job_fields()
         threaded = all(item.program.facts.threaded for item in compiled)
-        self._threads.allow(threaded, self.job.threads)
+        self._threads.allow(threaded, self.job.threads, compiled[0].program.key)
         self._snapshot = Snapshot([memory.bytes for memory in self._memories])
 
     def _compiled(self, state: State, length: int) -> _Compiled:

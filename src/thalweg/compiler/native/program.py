@@ -43,6 +43,9 @@ class NativeProgram:
         target: the machine; by default this one.
         cached: whether programs are kept on disk.
 
+    Attributes:
+        key: what the graph is recognised by; None for programs that are not kept.
+
     >>> from thalweg.graph import trace_flat, TensorType
     >>> graph, _ = trace_flat(lambda x: x * x, [TensorType((2,), np.dtype("float64"))])
     >>> NativeProgram(graph)(np.array([1.0, 3.0]))
@@ -61,8 +64,8 @@ class NativeProgram:
         self.given = dict(given or {})
         self.target = target or host_target()
         self.constants = [np.array(tensor.numpy(), order="C") for tensor in captured(graph)]
-        key = signature(graph, sorted(self.given.items())) if cached else None
-        self.code: Code = build(self._make, key, self.target)
+        self.key = signature(graph, sorted(self.given.items())) if cached else None
+        self.code: Code = build(self._make, self.key, self.target)
         self.facts = Facts(**json.loads(self.code.metadata))
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
         self._main = kind(self.code.address("main"))
