@@ -32,10 +32,11 @@ def test_any_runner_of_graphs_serves(net):
 
 
 def test_few_rows_of_vectors_have_the_bits_that_they_have_among_many():
-    net = tw.Sequential(tw.Linear(40), tw.ReLU(), tw.LayerNorm(), tw.Linear(33), tw.Linear(3))
-    for dtype in ("float32", "float64"):
-        parameters = tw.initialise(net, 17, 1, dtype)
-        x = np.random.default_rng(1).normal(size=(1024, 17)).astype(dtype)
+    small = tw.Sequential(tw.Linear(40), tw.ReLU(), tw.LayerNorm(), tw.Linear(33), tw.Linear(3))
+    cases = [(small, 17, "float32"), (small, 17, "float64"), (tw.Linear(128), 784, "float32")]
+    for net, inputs, dtype in cases:
+        parameters = tw.initialise(net, inputs, 1, dtype)
+        x = np.random.default_rng(1).normal(size=(1024, inputs)).astype(dtype)
         whole = native_forward(net)(parameters, {}, x)
         for rows in (2, 32, 33, 128, 129, 512, 513):
             assert (native_forward(net)(parameters, {}, x[:rows]) == whole[:rows]).all()

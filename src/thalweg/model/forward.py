@@ -23,7 +23,11 @@ LENGTHS = (1, 32, BATCH)
 
 VECTORS = (1, 32, 128, 512, BATCH)
 """The same, where rows are vectors and few: products of matrices give a row the same bits beside
-31 others or more, which convolutions need not."""
+31 others or more, which convolutions need not, nor matrices of many inputs."""
+
+_FEW_INPUTS = 384
+"""Inputs of a matrix below which a product of 128 rows or more is summed up in one order: from
+three times its rows on the inner axis is halved."""
 
 _KEPT = 16
 """Batch lengths whose traces are kept."""
@@ -140,7 +144,10 @@ class Forward:
     def _lengths_for(self, x: Sliceable, parameters: Mapping[str, Array]) -> Sequence[int]:
         """The lengths that there are programs for."""
         are_few = len(x) <= BATCH and np.ndim(x[:0]) == 2
-        flat = are_few and all(array.ndim <= 2 for array in parameters.values())
+        flat = are_few and all(
+            array.ndim < 2 or (array.ndim == 2 and len(array) < _FEW_INPUTS)
+            for array in parameters.values()
+        )
         return self._vectors if flat else self._lengths
 
     def _filled(self, rows: Array, lengths: Sequence[int]) -> Array:

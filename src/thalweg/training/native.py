@@ -185,7 +185,7 @@ class NativeExecutor:
 
     def _arena(self, program: NativeProgram) -> Array:
         """Memory that steps use and leave nothing in: runs that are never at once share it."""
-        key = ("arena", id(program))
+        key = ("arena", program)
         arena = self.job.programs.take(key, program.new_arena)
         self._borrowed.append((key, arena))
         return arena

@@ -78,6 +78,7 @@ class ThreadChoice:
         found = None if self._program is None else _found.get(self._program)
         self.now = found or self._most
         self.is_open = self._most > 1 and found is None
+        self._rates, self._since = {}, 0.0
 
     def note(self, threads: int, rate: float, seconds: float) -> None:
         """Take in how fast steps were run."""

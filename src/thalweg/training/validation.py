@@ -208,8 +208,8 @@ def _accuracy(code: TargetCode, outputs: Array, truth: Array, weights: Array | N
     binary = code.loss.kind == "binary"
     found = (outputs > 0).reshape(-1) if binary else outputs.argmax(axis=1)
     right = found == truth
+    if not right.size or (weights is not None and not weights.any()):
+        return float("nan")
     if weights is None:
         return int(np.count_nonzero(right)) / right.size
-    if not weights.any():
-        return float("nan")
     return float(np.average(right, weights=weights))

@@ -11,7 +11,8 @@ from thalweg.compiler.native.target import host_target
 from thalweg.compiler.passes.pipeline import optimise
 from thalweg.graph import TensorType, trace_flat
 from thalweg.nn import windows
-from thalweg.ops.convolution import Window
+from thalweg.ops import functions as ops
+from thalweg.ops.convolution import Window, convolve_weight
 
 __all__ = ["splits_all"]
 
@@ -214,3 +215,71 @@ def test_a_training_step_stores_no_places_beneath_a_maximum():
     written = [n for k in kernels for n in k.outputs if n.size == 20 * 6 * 144]
     assert not written
     check(slope, inputs, slack=8.0)
+
+
+# ------------------------------------------------------------------ what must not be joined
+
+
+def by_row(g):
+    return g * ops.broadcast(tw.arange(16, "float32"), (8, 8, 6, 16))
+
+
+def through_a_view(g):
+    m = tw.relu(g)
+    return m + tw.transpose(m, (1, 0, 2, 3))
+
+
+@pytest.mark.parametrize("results", [by_row, through_a_view])
+def test_results_that_are_not_read_line_by_line_are_stored(results):
+    def function(x, g):
+        return convolve_weight(x, results(g), shape=(3, 3), groups=1, **Window()._asdict())
+
+    rng = np.random.default_rng(0)
+    inputs = [
+        rng.normal(size=shape).astype("float32") for shape in ((10, 10, 4, 16), (8, 8, 6, 16))
+    ]
+    check(function, inputs, slack=8.0)
+
+
+def test_images_that_are_computed_with_the_results_are_stored():
+    def function(z, g):
+        h = tw.relu(z)
+        window = Window((1, 1), SIDE)._asdict()
+        return convolve_weight(h, h * g, shape=(3, 3), groups=1, **window)
+
+    rng = np.random.default_rng(0)
+    check(function, [rng.normal(size=(8, 8, 4, 16)).astype("float32") for _ in "zg"], slack=8.0)
+
+
+def test_a_bias_is_read_at_places_and_at_windows():
+    def function(x, w, b):
+        bias = b.reshape((1, 6, 1, 1))
+        z = tw.relu(windows.convolution(x, w, Window((1, 1), SIDE)) + bias)
+        return largest((2, 2))(z) + bias
+
+    inputs = arrays()
+    assert pooled(function, inputs)
+    check(function, inputs)
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("float32", "float64"), ("float64", "float32")])
+def test_places_of_another_type_are_stored(given, wanted):
+    def function(x, w, b):
+        return largest((2, 2))(windows.convolution(x, w, Window((1, 1), SIDE)).astype(wanted))
+
+    inputs = arrays(dtype=given)
+    assert not pooled(function, inputs)
+    check(function, inputs, slack=1.0 if given == "float32" else 1e9)
+
+
+def test_a_line_that_no_cache_holds_is_read_as_it_stands():
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=(3, 70, 2, 1024)), rng.normal(size=(3, 70, 4, 1024))]
+
+    def function(x, g):
+        window = Window((1, 1), SIDE)._asdict()
+        return convolve_weight(x, g * 2.0, shape=(3, 3), groups=1, **window)
+
+    program_ = lowered(function, inputs)
+    assert program_.arena_bytes < 16 * 70 * 4 * 1024 * 8
+    check(function, inputs, slack=100.0)

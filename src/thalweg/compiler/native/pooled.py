@@ -57,9 +57,11 @@ class Pooled(Convolution):
     def _piece(
         self, row: Value, column: Value, height: int, vectors: int, mask: Value | None
     ) -> None:
+        at_window = dict(self.start)
         with self.f.loop(number(I64, 0), number(I64, len(self.pool.taps))) as taps:
             self._place(taps.index, row, column, height, vectors, mask)
             taps.next([])
+        self.start = at_window
         corners = self._corners(self.at_window, row, column)
         known: dict[object, Value] = {}
         for r in range(height):

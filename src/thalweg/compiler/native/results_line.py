@@ -95,8 +95,8 @@ class ResultsLine:
                 ]
                 values[id(node)] = write_elementwise(f, node, operands)
             value = widened(f, values[id(reads_of(plan.node)[1].base)], plan.lanes)
-            if mask is not None:
-                value = f.select(mask, value, number(self.type, 0))
+        if mask is not None:
+            value = f.select(mask, value, number(self.type, 0))
         address = f.at(target, row, plan.type)
         f.store(value, address, plan.lanes * self.size)
 

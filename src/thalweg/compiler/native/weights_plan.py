@@ -14,6 +14,7 @@ from typing import NamedTuple
 from thalweg.compiler.native.lanes import element, memory_element, times
 from thalweg.compiler.native.text import I64, Function, Value, number, vector
 from thalweg.compiler.native.tiles import ADDS, LATENCY, LOADS
+from thalweg.compiler.passes.fuse import LONGEST_LINE
 from thalweg.compiler.passes.kernels import Kernel, reads_of
 from thalweg.ops.convolution import form_of_node
 
@@ -117,7 +118,8 @@ class WeightsPlan:
     def _held(self) -> int:
         """Lines of results that are put in order at a time; 0 where they are read as they are."""
         is_near = self.o.strides[1] * self.node.dtype.itemsize % _WAY_BYTES != 0
-        if self.along_maps or (self.joins_taps and is_near and not self.is_computed):
+        is_little_use = (self.joins_taps and is_near) or self.line_bytes > LONGEST_LINE
+        if self.along_maps or (is_little_use and not self.is_computed):
             return 0
         lines = max(after - first for first, after in itertools.pairwise(self.edges))
         is_repeated = self.together < self.blocks

@@ -46,6 +46,9 @@ BEFORE = 6
 FEWEST_ROWS = 16
 """Rows of a batch from which that gradient has lanes over rows, whatever the machine."""
 
+LONGEST_LINE = 1 << 20
+"""Bytes of a line of results up to which a thread holds one in order."""
+
 WINDOWED = 40
 """Nodes that may follow a convolution over windows of its places."""
 
@@ -208,7 +211,7 @@ class _Fusion:
         if len(leaving) != 1 or id(leaving[0]) in self.results:
             return
         pool = pool_over(leaving[0], self.users[id(leaving[0])])
-        if pool is None:
+        if pool is None or leaving[0].dtype != product.dtype:
             return
         region = leaving
         prefix = 0
@@ -228,19 +231,21 @@ class _Fusion:
         That gradient puts lines of results in order before it reads them, so what is light and
         needed nowhere else is computed on the way (see ``native/results_line.py``).
         """
-        item = reads_of(product)[1]
-        if item.operand.shape[-1] < FEWEST_ROWS or not item.is_plain or not self._splits(item):
+        source, item = reads_of(product)
+        line = item.operand.type.bytes // max(item.operand.shape[0], 1)
+        fits = item.operand.shape[-1] >= FEWEST_ROWS and line <= LONGEST_LINE
+        if not fits or not self._splits(item):
             return
         inside = {id(product)}
         region: list[Tensor] = []
         waiting = [item.base]
         while waiting:
             node = waiting.pop()
-            if id(node) in inside or not self._may_precede(node, item.base.shape, inside):
-                continue
-            inside.add(id(node))
-            region.append(node)
-            waiting += [read.base for read in reads_of(node)]
+            is_new = id(node) not in inside and node is not source.base
+            if is_new and self._may_precede(node, item.base.shape, inside):
+                inside.add(id(node))
+                region.append(node)
+                waiting += [read.base for read in reads_of(node)]
         if 0 < len(region) <= BEFORE:
             for node in region:
                 self._join(self.owner[id(product)], self.owner[id(node)])
@@ -253,12 +258,19 @@ class _Fusion:
         )
 
     def _may_precede(self, node: Tensor, shape: Shape, inside: set[int]) -> bool:
+        """Whether a node is light, reads by place, map and row, and is read in order, inside."""
         if id(node) not in self.owner or id(node) in self.results or node.shape != shape:
             return False
-        reads = [read for read in reads_of(node) if read.operand.shape]
-        fits = all(read.operand.ndim == len(shape) for read in reads)
-        is_wanted = any(id(user) not in inside for user in self.users.get(id(node), ()))
-        return fits and self._is_light(node) and not is_wanted
+        readers = self.users.get(id(node), ())
+        if not self._is_light(node) or any(id(reader) not in inside for reader in readers):
+            return False
+        back = [read for reader in readers for read in reads_of(reader) if read.base is node]
+        return all(read.is_plain for read in back) and all(
+            read.operand.ndim == len(shape)
+            and (is_stored(read.base) or not read.access.strides[-1])
+            for read in reads_of(node)
+            if read.operand.shape
+        )
 
     def _is_light(self, node: Tensor) -> bool:
         """Whether a node is cheap and stands alone so far."""
