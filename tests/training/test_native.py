@@ -274,7 +274,7 @@ def test_long_steps_are_tried_once_each(monkeypatch):
         assert (tried, choice.now, choice.is_open) == ([4, 4, 1], wanted, False)
 
 
-def test_a_later_run_of_a_program_begins_with_what_was_found(monkeypatch):
+def test_a_later_run_begins_with_several_threads_where_they_were_faster(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(thread_choice.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(thread_choice, "_found", thread_choice._Found(most=2))
@@ -283,14 +283,26 @@ def test_a_later_run_of_a_program_begins_with_what_was_found(monkeypatch):
         choice.allow(True, 4, program)
         while choice.is_open:
             choice.note(choice.now, speed if choice.now > 1 else 10.0, 0.1)
-    for program, most, found in ((b"slow", 4, 1), (b"fast", 4, 4)):
+    choice.allow(True, 4, b"fast")
+    assert (choice.now, choice.is_open) == (4, False)
+    for program, most in ((b"slow", 4), (b"fast", 3), (None, 4)):
         choice.allow(True, most, program)
-        assert (choice.now, choice.is_open) == (found, False)
-    choice.allow(True, 3, b"slow")
-    assert choice.is_open
+        assert choice.is_open
     now[0] += 31.0
-    choice.allow(True, 4, b"slow")
+    choice.allow(True, 4, b"fast")
     assert choice.is_open
+
+
+def test_several_threads_are_tried_again_soon_after_one_has_won():
+    choice = ThreadChoice()
+    choice.allow(True, 2)
+    tried = []
+    for moment in range(1200):
+        if choice.is_open and (not tried or moment > tried[-1] + 50):
+            tried.append(moment)
+        choice.note(choice.now, 10.0 if choice.now == 1 else 5.0, 0.01)
+    waits = np.diff(tried)
+    np.testing.assert_array_less(np.abs(waits - [108, 208, 408]), 5)
 
 
 def test_threads_are_at_most_those_asked_for():

@@ -17,28 +17,31 @@ _LONG = 0.02
 """Seconds from which one call of a trial tells enough: what disturbs it is averaged already."""
 
 _LASTS = 30.0
-"""Seconds for which a later run of the same program begins with what was found."""
+"""Seconds for which a later run of the same program begins with several threads, if it was found
+that they are faster. That one is faster is never remembered: what disturbs a trial slows down
+several threads more than one."""
 
 
 class _Found:
-    """What trials have found, by program and most threads: the number, and when that was."""
+    """For which programs, with how many threads at most, several were faster, and when."""
 
     def __init__(self, most: int = 64) -> None:
-        self._numbers: OrderedDict[Hashable, tuple[int, float]] = OrderedDict()
+        self._since: OrderedDict[Hashable, float] = OrderedDict()
         self._most = most
         self._lock = threading.Lock()
 
-    def get(self, program: Hashable) -> int | None:
+    def has(self, program: Hashable) -> bool:
         with self._lock:
-            number, since = self._numbers.get(program, (0, -_LASTS))
-        return number if number and time.monotonic() - since < _LASTS else None
+            since = self._since.get(program)
+        return since is not None and time.monotonic() - since < _LASTS
 
-    def keep(self, program: Hashable, number: int) -> None:
+    def keep(self, program: Hashable, several: bool) -> None:
         with self._lock:
-            self._numbers[program] = number, time.monotonic()
-            self._numbers.move_to_end(program)
-            if len(self._numbers) > self._most:
-                self._numbers.popitem(last=False)
+            self._since.pop(program, None)
+            if several:
+                self._since[program] = time.monotonic()
+            while len(self._since) > self._most:
+                self._since.popitem(last=False)
 
 
 _found = _Found()
@@ -48,12 +51,14 @@ class ThreadChoice:
     """How many threads run the steps: each number is tried, and the fastest kept.
 
     Results do not depend on the number, so it may change at any time. The trial is repeated now
-    and then, since other programs come and go. Of several calls the fastest counts, so that one
-    that was disturbed decides nothing; the first, with cold caches and a core asleep, never does.
-    A run of a program that was tried a moment ago begins with what was found.
+    and then, since other programs come and go: soon where one thread has won. Of several calls the
+    fastest counts, so that one that was disturbed decides nothing; the first, with cold caches and
+    a core asleep, never does. A run of a program for which several threads were faster a moment ago
+    begins with them.
     """
 
     _AGAIN = 5.0
+    _SOON = 1.0
     _TRIES = 3
 
     def __init__(self) -> None:
@@ -63,6 +68,8 @@ class ThreadChoice:
         self._program: Hashable = None
         self._rates: dict[int, list[float]] = {}
         self._since = 0.0
+        self._wait = self._AGAIN
+        self._soon = self._SOON
 
     def allow(self, threaded: bool, most: int | None, program: Hashable = None) -> None:
         """Say whether there is a version for several threads, and how many are wanted at most.
@@ -75,9 +82,8 @@ class ThreadChoice:
         wanted = cores() if most is None else most
         self._most = min(wanted, MOST_THREADS) if threaded else 1
         self._program = None if program is None else (program, self._most)
-        found = None if self._program is None else _found.get(self._program)
-        self.now = found or self._most
-        self.is_open = self._most > 1 and found is None
+        self.now = self._most
+        self.is_open = self._most > 1 and not _found.has(self._program)
         self._rates, self._since = {}, 0.0
 
     def note(self, threads: int, rate: float, seconds: float) -> None:
@@ -86,7 +92,7 @@ class ThreadChoice:
             return
         if not self.is_open:
             self._since += seconds
-            if self._since > self._AGAIN:
+            if self._since > self._wait:
                 self.is_open, self._rates, self._since = True, {}, 0.0
                 self.now = self._most
             return
@@ -102,10 +108,13 @@ class ThreadChoice:
     def _decide(self) -> None:
         """End a trial."""
         rates = {number: max(self._rates[number][-self._TRIES :]) for number in (1, self._most)}
-        self.now = self._most if rates[self._most] > _GAIN * rates[1] else 1
+        several = rates[self._most] > _GAIN * rates[1]
+        self.now = self._most if several else 1
+        self._wait = self._AGAIN if several else self._soon
+        self._soon = self._SOON if several else min(2 * self._soon, self._AGAIN)
         self.is_open = False
         if self._program is not None:
-            _found.keep(self._program, self.now)
+            _found.keep(self._program, several)
 
 
 def cores() -> int:
