@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from thalweg.compiler.interpreter import Interpreter
+from thalweg.compiler.native.halves import DEEP
 from thalweg.compiler.native.program import NativeProgram
 from thalweg.compiler.passes.pipeline import optimise
 from thalweg.compiler.threads import one_blas_thread
@@ -25,9 +26,9 @@ VECTORS = (1, 32, 128, 512, BATCH)
 """The same, where rows are vectors and few: products of matrices give a row the same bits beside
 31 others or more, which convolutions need not, nor matrices of many inputs."""
 
-_FEW_INPUTS = 384
-"""Inputs of a matrix below which a product of 128 rows or more is summed up in one order: from
-three times its rows on the inner axis is halved."""
+_FEW_INPUTS = DEEP * VECTORS[2]
+"""Inputs of a matrix below which a product of 128 rows or more is summed up in one order: of more,
+the inner axis may be halved, which depends on the number of rows."""
 
 _KEPT = 16
 """Batch lengths whose traces are kept."""

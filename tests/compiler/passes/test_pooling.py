@@ -8,6 +8,7 @@ from thalweg.compiler.passes.pooling import POOLING
 from thalweg.compiler.passes.simplify import simplify
 from thalweg.graph import TensorType, trace_flat
 from thalweg.ops import binary, repetition
+from thalweg.ops.convolution import window_of
 from thalweg.ops.window import window_place
 
 SIDE = {"taps": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
@@ -26,13 +27,11 @@ def arrays(way):
     x = numbers((6, 6, 2, 9))
     if way is PADDED:
         x[x == -np.inf] = -9.0
-    places = window_place_shape(x.shape, way)
+    places = places_of(x.shape, way)
     return x, np.random.default_rng(1).normal(size=places)
 
 
-def window_place_shape(shape, way):
-    from thalweg.ops.convolution import window_of
-
+def places_of(shape, way):
     return (*window_of(way).places(shape[:2], way["taps"]), *shape[2:])
 
 

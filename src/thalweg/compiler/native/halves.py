@@ -18,7 +18,7 @@ from thalweg.compiler.passes.kernels import Kernel
 
 _HALVES = 2
 
-_DEEP = 3
+DEEP = 3
 """From how many times as long as rows and columns the inner axis is halved."""
 
 
@@ -31,7 +31,7 @@ def write_halves(module: Module, kernel: Kernel, vector_bytes: int, registers: i
 
 def is_deep(product: Packed) -> bool:
     """Whether a product's inner axis is worth halving."""
-    long = product.inner >= _DEEP * max(product.rows, product.columns)
+    long = product.inner >= DEEP * max(product.rows, product.columns)
     return long and product.inner % _HALVES == 0 and not product.packs_left
 
 

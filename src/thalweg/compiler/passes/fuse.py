@@ -217,10 +217,12 @@ class _Fusion:
         prefix = 0
         for node in self._followers(region, number, pool):
             region.append(node)
+            if len(region) > WINDOWED:
+                break
             leaving = self._leaving(region)
             if len(leaving) <= 3 and leaving[0] is not region[0]:
                 prefix = len(region)
-        if 1 < prefix <= WINDOWED:
+        if prefix:
             kernel.pool = pool
             for node in region[1:prefix]:
                 self._join(number, self.owner[id(node)])
